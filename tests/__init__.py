@@ -1,0 +1,1 @@
+"""Tests, by price: unit, bus, contracts, service, system, browser, faults; stack tests the stack."""

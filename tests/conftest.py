@@ -1,0 +1,31 @@
+"""Fixtures that every folder of tests may ask for; none is started unless a test does."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.stack import TemporaryStack, temporary_stack
+
+FreshDatabase = Callable[[str], str]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[TemporaryStack]:
+    """A real Kafka with all topics and a real PostgreSQL, for all tests of the session."""
+    with temporary_stack() as started:
+        yield started
+
+
+@pytest.fixture
+def fresh_database(stack: TemporaryStack) -> Iterator[FreshDatabase]:
+    """Call it with a service's name: a database with its tables and no rows, dropped afterwards."""
+    made: list[tuple[str, str]] = []
+
+    def make(service: str) -> str:
+        url = stack.fresh_database(service)
+        made.append((service, url))
+        return url
+
+    yield make
+    for service, url in made:
+        stack.drop_database(service, url)
