@@ -1,0 +1,183 @@
+"""Reads topics in a consumer group that only hints who reads what; our own table says from where.
+
+What aiokafka really does, each seen against Kafka 4.1, and what follows here: records come before
+the assignment callback has ended, so the callback pauses at once and awaits nothing; a pause is
+lost on every rebalance, so every assigned partition is placed anew; commits may be of another
+generation, so they are for lag tools only; two assignors livelock, so there is exactly one.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+
+from shared.bus.record import Partition, Record
+from shared.errors import MainstayError, TransientError
+from shared.settings import KafkaSettings
+
+log = structlog.get_logger()
+
+START_SECONDS = 60.0  # a missing topic or a stuck group would block the start for ever
+STOP_SECONDS = 5.0
+DAY_MS = 24 * 3600 * 1000
+
+
+class KafkaUnavailable(TransientError):
+    """Kafka does not answer."""
+
+    code = "kafka_unavailable"
+
+
+class OffsetGone(MainstayError):
+    """Our offset is not in the log any more. Never jumped over: an operator has to look."""
+
+    code = "offset_out_of_range"
+
+
+class KafkaReader:
+    """One member of one group. Heartbeats run beside; every wait here is bounded."""
+
+    def __init__(
+        self, *, group: str, topics: Sequence[str], client_id: str, settings: KafkaSettings
+    ) -> None:
+        self._group = group
+        self._client_id = client_id
+        self._settings = settings
+        self._topics = list(topics)
+        self._placed: set[Partition] = set()
+        self._consumer: AIOKafkaConsumer = None
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        settings = self._settings
+        return AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka_bootstrap,
+            group_id=self._group,
+            client_id=self._client_id,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            isolation_level="read_uncommitted",
+            # heartbeat < rebalance < request < session: a join never outlasts its own request
+            heartbeat_interval_ms=3_000,
+            rebalance_timeout_ms=10_000,
+            request_timeout_ms=15_000,
+            session_timeout_ms=30_000,
+            # Our own watchdog looks at progress; a lane that waits for another may poll rarely.
+            max_poll_interval_ms=DAY_MS,
+            fetch_max_bytes=settings.fetch_bytes,
+            max_partition_fetch_bytes=1024 * 1024,
+            fetch_max_wait_ms=settings.batch_wait_ms,
+        )
+
+    async def start(self) -> None:
+        """Join the group, as a new member. Raises KafkaUnavailable when that takes over a minute."""
+        self._placed.clear()
+        self._consumer = self._new_consumer()
+        self._consumer.subscribe(self._topics, listener=_PauseFirst(self._consumer, self._placed))
+        try:
+            await asyncio.wait_for(self._consumer.start(), START_SECONDS)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.stop()
+            raise KafkaUnavailable(f"cannot join {self._topics}: {error!r}") from error
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        try:
+            await asyncio.wait_for(self._consumer.stop(), STOP_SECONDS)
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("reader_stop_unclean", error=repr(error))
+
+    async def fetch(self, *, max_records: int, wait_ms: int) -> Mapping[Partition, Sequence[Record]]:
+        """The next records of each placed partition.
+
+        Raises OffsetGone when our offset is no longer in the log, KafkaUnavailable for the rest.
+        """
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=max_records)
+        except OffsetOutOfRangeError as error:
+            raise OffsetGone(str(error)) from error
+        except NoOffsetForPartitionError:
+            return {}  # assigned this moment and not placed yet
+        except KafkaError as error:
+            raise KafkaUnavailable(repr(error)) from error
+        return {_partition(place): records for place, records in fetched.items()}
+
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions of the current generation."""
+        return frozenset(map(_partition, self._consumer.assignment()))
+
+    def unplaced(self) -> frozenset[Partition]:
+        """Assigned, and paused until `place` says from where to read."""
+        return self.assigned() - self._placed
+
+    async def first_offsets(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        """The oldest offset that still stands in each partition."""
+        try:
+            offsets = await self._consumer.beginning_offsets(list(map(_place, partitions)))
+        except KafkaError as error:
+            raise KafkaUnavailable(repr(error)) from error
+        return {_partition(place): offset for place, offset in offsets.items()}
+
+    def place(self, positions: Mapping[Partition, int]) -> None:
+        """Read from these offsets on. A partition lost meanwhile is left alone."""
+        for partition, offset in positions.items():
+            try:
+                self._consumer.seek(_place(partition), offset)
+                self._consumer.resume(_place(partition))
+            except IllegalStateError:
+                continue
+            self._placed.add(partition)
+
+    def lag(self) -> int:
+        """Records known to stand beyond our position, over all assigned partitions."""
+        behind = 0
+        for place in self._consumer.assignment():
+            end = self._consumer.highwater(place)
+            if end is not None and _partition(place) in self._placed:
+                behind += max(0, end - self._next_offset(place, end))
+        return behind
+
+    def _next_offset(self, place: TopicPartition, end: int) -> int:
+        state = self._consumer._subscription.subscription.assignment.state_value(place)  # noqa: SLF001
+        return state.position if state is not None and state.has_valid_position else end
+
+    async def report(self, positions: Mapping[Partition, int]) -> None:
+        """Commit to the group for lag tools. A failure costs nothing and is not retried."""
+        try:
+            await asyncio.wait_for(
+                self._consumer.commit({_place(p): offset for p, offset in positions.items()}), 1.0
+            )
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
+            log.debug("report_failed", error=repr(error))
+
+
+class _PauseFirst(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Pauses whatever is assigned, before anything else can happen; awaits nothing."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, placed: set[Partition]) -> None:
+        self._consumer = consumer
+        self._placed = placed
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        self._placed.clear()
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._consumer.pause(*assigned)
+        self._placed.clear()
+
+
+def _partition(place: TopicPartition) -> Partition:
+    return Partition(place.topic, place.partition)
+
+
+def _place(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)

@@ -1,0 +1,80 @@
+"""From the outbox to Kafka: publish in commit order, await every ack, then forget.
+
+One relay per database works at a time, by lease. A crash between ack and forgetting publishes
+again; consumers drop the repeat by its id.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from shared import telemetry
+from shared.bus import tables
+from shared.bus.retry import backoff_seconds, reason
+from shared.bus.tables import OutboxRow
+from shared.db import Database
+from shared.errors import MainstayError
+
+log = structlog.get_logger()
+
+LEASE = "relay"
+LEASE_SECONDS = 10.0
+BATCH_EVENTS = 1000
+IDLE_SECONDS = 0.1  # a new event waits so long at most before the relay looks again
+
+
+class Writer(Protocol):
+    """Where the relay publishes to."""
+
+    async def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Publish in order, per key; returns when all are acknowledged.
+
+        Raises TransientError when any outcome is unknown.
+        """
+        ...
+
+
+class Relay:
+    """Publishes one service's outbox."""
+
+    def __init__(self, *, service: str, database: Database, writer: Writer, holder: str) -> None:
+        self._service = service
+        self._database = database
+        self._writer = writer
+        self._holder = holder
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Publish until `stopping` is set."""
+        tries = 0
+        while not stopping.is_set():
+            pause = IDLE_SECONDS
+            try:
+                published = await self._publish_some()
+                pause = 0.0 if published == BATCH_EVENTS else IDLE_SECONDS
+                tries = 0
+            except MainstayError as error:
+                log.warning("relay_retried", code=reason(error), error=str(error))
+                pause = backoff_seconds(tries)
+                tries += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause)
+
+    async def _publish_some(self) -> int:
+        """Publish the oldest waiting events; how many. 0 also when another relay works."""
+        async with self._database.transaction() as tx:
+            fence = await tables.take_lease(
+                tx, LEASE, holder=self._holder, seconds=LEASE_SECONDS
+            )
+            waiting = await tables.list_outbox(tx, BATCH_EVENTS) if fence is not None else []
+        telemetry.OUTBOX_PENDING.labels(self._service).set(len(waiting))
+        if fence is None or not waiting:
+            return 0
+        await self._writer.publish(waiting)
+        async with self._database.transaction() as tx:
+            await tables.hold_lease(tx, LEASE, fence=fence)
+            await tables.delete_outbox(tx, [row.id for row in waiting])
+        telemetry.OUTBOX_PUBLISHED.labels(self._service).inc(len(waiting))
+        return len(waiting)

@@ -1,0 +1,87 @@
+"""Logs and metrics. Every metric of every service is declared here: name, kind, unit, meaning."""
+
+import logging
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+HTTP_REQUESTS = Counter(
+    "http_requests_total", "Requests answered.", ["service", "route", "status"]
+)
+HTTP_SECONDS = Histogram(
+    "http_request_duration_seconds", "Time to answer.", ["service", "route"], buckets=SECONDS
+)
+CONSUMER_RECORDS = Counter(
+    "consumer_records_total",
+    "Records read, by outcome: applied, duplicate, unknown_type, dead_lettered.",
+    ["service", "lane", "outcome"],
+)
+CONSUMER_BATCH_SECONDS = Histogram(
+    "consumer_batch_duration_seconds",
+    "Time to apply one batch, commit included.",
+    ["service", "lane"],
+    buckets=SECONDS,
+)
+CONSUMER_FENCED = Counter(
+    "consumer_fenced_total",
+    "Batches dropped because another process had passed the offset.",
+    ["service", "lane"],
+)
+CONSUMER_LAG = Gauge(
+    "consumer_lag_records", "Records in the log and not applied yet.", ["service", "lane"]
+)
+CONSUMER_RETRIES = Counter(
+    "consumer_retries_total", "Batches tried again, by reason.", ["service", "lane", "reason"]
+)
+DEAD_LETTERS = Counter(
+    "dead_letters_total", "Records given up, by reason.", ["service", "lane", "reason"]
+)
+OUTBOX_PUBLISHED = Counter("outbox_published_total", "Events published by the relay.", ["service"])
+OUTBOX_PENDING = Gauge(
+    "outbox_pending_events", "Events seen by the relay and not yet acknowledged.", ["service"]
+)
+JOB_RUNS = Counter("job_runs_total", "Runs of a time-driven job, by outcome.", ["service", "job", "outcome"])
+LOOP_LAG_SECONDS = Gauge(
+    "event_loop_lag_seconds", "How late the event loop wakes up.", ["service"]
+)
+INGEST_EVENTS = Counter(
+    "ingest_events_total",
+    "Events at the edge, by outcome: accepted, duplicate, rejected.",
+    ["source", "outcome"],
+)
+INGEST_REJECTED = Counter("ingest_events_rejected_total", "Events refused, by code.", ["code"])
+INGEST_BODY_BYTES = Counter(
+    "ingest_body_bytes_total", "Bytes of bodies, on the wire and inflated.", ["stage"]
+)
+INGEST_INFLIGHT_BYTES = Gauge(
+    "ingest_inflight_bytes", "Bytes accepted and not yet acknowledged by Kafka."
+)
+INGEST_PRODUCE_SECONDS = Histogram(
+    "ingest_produce_duration_seconds", "Time from hand-over to Kafka's ack.", buckets=SECONDS
+)
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Log as one JSON object a line on standard output, with the service bound."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    silence("aiokafka", "uvicorn", "uvicorn.access", "asyncio")
+
+
+def silence(*loggers: str) -> None:
+    """Keep libraries quiet below critical: their faults reach us as exceptions, which we log."""
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
