@@ -1,1 +1,1 @@
-"""What every service needs and none owns. Nothing here names a product rule or imports a service."""
+"""What every service needs and none owns. No product rule stands here, no service is imported."""

@@ -186,7 +186,7 @@ def hashed(key: str) -> str:
 
 
 def require(scope: Scope) -> Any:
-    """A dependency that answers the Caller, or refuses: 401 without a valid key, 403 without scope."""
+    """A dependency that answers the Caller: 401 without a valid key, 403 without the scope."""
 
     async def caller(request: Request) -> Caller:
         key = key_of(request.headers.get("authorization"))

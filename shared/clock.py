@@ -7,7 +7,7 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """This instant, aware, in UTC."""
+    """Now, aware, in UTC."""
     return datetime.now(UTC)
 
 

@@ -1,4 +1,4 @@
-"""The three families of errors. The runtime treats each family alike, so a new class only picks one.
+"""The three families of errors. The runtime treats each family alike: a new class picks one.
 
 MainstayError
 ├── DomainError      the caller can mend it: answered as problem+json with `status`
@@ -34,6 +34,6 @@ class TransientError(MainstayError):
 
 
 class PermanentError(MainstayError):
-    """This input can never be applied, however often it is tried."""
+    """The input can never be applied, however often it is tried."""
 
     code: ClassVar[str] = "not_applicable"

@@ -61,11 +61,15 @@ class Page(BaseModel, Generic[T]):
     """One page of a list."""
 
     items: list[T] = Field(description="The page, in the list's order.")
-    next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null at the end.")
+    next_cursor: str | None = Field(
+        description="Send it as `cursor` for the next page; null at the end."
+    )
 
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Most items on the page.")]
-Cursor = Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")]
+Cursor = Annotated[
+    str | None, Query(max_length=512, description="`next_cursor` of the page before.")
+]
 
 
 def encode_cursor(place: str) -> str:
@@ -208,7 +212,9 @@ async def _validation_error(_: Request, error: Exception) -> Response:
 
 async def _unexpected_error(request: Request, error: Exception) -> Response:
     log.error("request_failed", route=request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "this is our fault; it is logged")
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "this is our fault; it is logged"
+    )
 
 
 # --- counting ----------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ async def _migrate(service: Service) -> None:
 
 
 async def run(service: Service, roles: frozenset[Role] = frozenset(Role)) -> int:
-    """Run until SIGTERM or SIGINT; the exit status. Non-zero ends are for the supervisor to mend."""
+    """Run until SIGTERM or SIGINT; the exit status. The supervisor mends what ends non-zero."""
     stopping = asyncio.Event()
     _stop_on_signals(stopping, hard_after_seconds=service.settings.stop_seconds)
     parts = _Parts.of(service, roles)
@@ -255,7 +255,7 @@ def app_of(service: Service, consumers: Sequence[Consumer] = ()) -> FastAPI:
     app = build_app(
         title=f"Mainstay {service.name}",
         description=service.description,
-        checks={**service.checks, **_lane_checks(service, consumers)},
+        checks={**service.checks, **_lane_checks(consumers)},
         lifespan=service.lifespan or (lambda _: nullcontext()),
     )
     app.state.settings = service.settings
@@ -272,7 +272,7 @@ def app_of(service: Service, consumers: Sequence[Consumer] = ()) -> FastAPI:
     return app
 
 
-def _lane_checks(service: Service, consumers: Sequence[Consumer]) -> dict[str, Check]:
+def _lane_checks(consumers: Sequence[Consumer]) -> dict[str, Check]:
     return {f"lane {consumer.lane.name}": _lane_check(consumer) for consumer in consumers}
 
 

@@ -7,9 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-HTTP_REQUESTS = Counter(
-    "http_requests_total", "Requests answered.", ["service", "route", "status"]
-)
+HTTP_REQUESTS = Counter("http_requests_total", "Requests answered.", ["service", "route", "status"])
 HTTP_SECONDS = Histogram(
     "http_request_duration_seconds", "Time to answer.", ["service", "route"], buckets=SECONDS
 )
@@ -42,10 +40,10 @@ OUTBOX_PUBLISHED = Counter("outbox_published_total", "Events published by the re
 OUTBOX_PENDING = Gauge(
     "outbox_pending_events", "Events seen by the relay and not yet acknowledged.", ["service"]
 )
-JOB_RUNS = Counter("job_runs_total", "Runs of a time-driven job, by outcome.", ["service", "job", "outcome"])
-LOOP_LAG_SECONDS = Gauge(
-    "event_loop_lag_seconds", "How late the event loop wakes up.", ["service"]
+JOB_RUNS = Counter(
+    "job_runs_total", "Runs of a time-driven job, by outcome.", ["service", "job", "outcome"]
 )
+LOOP_LAG_SECONDS = Gauge("event_loop_lag_seconds", "How late the event loop wakes up.", ["service"])
 INGEST_EVENTS = Counter(
     "ingest_events_total",
     "Events at the edge, by outcome: accepted, duplicate, rejected.",

@@ -39,7 +39,9 @@ class Reader(Protocol):
 
     async def stop(self) -> None: ...
 
-    async def fetch(self, *, max_records: int, wait_ms: int) -> Mapping[Partition, Sequence[Record]]:
+    async def fetch(
+        self, *, max_records: int, wait_ms: int
+    ) -> Mapping[Partition, Sequence[Record]]:
         """The next records of each partition, in offset order; none when `wait_ms` is over."""
         ...
 
@@ -141,7 +143,7 @@ class Consumer:
             await self._wait_to_retry(error, 0, stopping)
         except LaneStopped as error:
             self.state.stopped_because = error.message
-            log.error("lane_stopped", lane=self.lane.name, reason=error.message)
+            log.critical("lane_stopped", lane=self.lane.name, reason=error.message)
             await stopping.wait()
         finally:
             await self._reader.stop()
@@ -202,7 +204,7 @@ class Consumer:
             except Fenced as error:
                 self._fenced(batch, error)
                 return
-            except Exception as error:  # the one door for whatever a fold may raise
+            except Exception as error:  # noqa: BLE001 - the one door for what folds may raise
                 bugs += family(error) is Family.BUG
                 if family(error) is Family.PERMANENT or bugs >= BUG_TRIES:
                     await self._isolate(batch, error, stopping)
@@ -253,7 +255,7 @@ class Consumer:
         return caused
 
     async def _ensure_inbox_days(self, received: Sequence[Received[Any]]) -> None:
-        """Inbox partitions for the days of this slice, in a transaction of their own, once a day."""
+        """Inbox partitions for the days of this slice, in a transaction of their own, once each."""
         days = {event.appended_at.date() for event in received} - self._inbox_days
         if days and not self.lane.keeps_ids:
             async with self._database.transaction() as tx:
@@ -297,9 +299,7 @@ class Consumer:
 
     # --- waiting ---
 
-    async def _retrying(
-        self, act: Callable[[], Awaitable[None]], stopping: asyncio.Event
-    ) -> None:
+    async def _retrying(self, act: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> None:
         """Do `act` again and again while the world is at fault, until it works or we stop."""
         for tries in count():
             try:
@@ -308,9 +308,7 @@ class Consumer:
             except TransientError as error:
                 await self._wait_to_retry(error, tries, stopping)
 
-    async def _wait_to_retry(
-        self, error: Exception, tries: int, stopping: asyncio.Event
-    ) -> None:
+    async def _wait_to_retry(self, error: Exception, tries: int, stopping: asyncio.Event) -> None:
         """Back off. Raises Stopping when the process is asked to stop meanwhile."""
         telemetry.CONSUMER_RETRIES.labels(*self._labels, reason(error)).inc()
         log.warning("batch_retried", lane=self.lane.name, code=reason(error), error=str(error))

@@ -81,8 +81,7 @@ class JobRunner:
         )
         await tx.execute(
             text(
-                "UPDATE lease SET due_at = now() + make_interval(secs => :every)"
-                " WHERE name = :name"
+                "UPDATE lease SET due_at = now() + make_interval(secs => :every) WHERE name = :name"
             ),
             {"name": lease, "every": job.every_seconds},
         )

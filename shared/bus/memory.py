@@ -49,7 +49,9 @@ class MemoryReader:
     async def stop(self) -> None:
         """Nothing to leave."""
 
-    async def fetch(self, *, max_records: int, wait_ms: int) -> Mapping[Partition, Sequence[Record]]:
+    async def fetch(
+        self, *, max_records: int, wait_ms: int
+    ) -> Mapping[Partition, Sequence[Record]]:
         """The next records, `max_records` in all; never waits."""
         fetched: dict[Partition, Sequence[Record]] = {}
         room = max_records

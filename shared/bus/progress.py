@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.bus.slices import Slice, Span
 from shared.bus.record import Partition
+from shared.bus.slices import Slice, Span
 from shared.bus.tables import DeadLetter
 from shared.events.base import Caused
 from shared.events.runtime import DEAD_LETTERED, PROGRESSED
@@ -27,14 +27,12 @@ def tells_progress(service: str, topic: str) -> bool:
     return not topic.startswith(f"{service}.") and not topic.endswith(".runtime.v1")
 
 
-def progressed(
-    service: str, group: str, partition: Partition, span: Span, at: datetime
-) -> Caused:
+def progressed(service: str, group: str, partition: Partition, span: Span, at: datetime) -> Caused:
     """Everything in `partition` below the span's end is applied, as of `at`."""
     place = f"{partition.topic}/{partition.number}"
     return Caused(
         event=PROGRESSED[service](
-            topic=partition.topic, partition=partition.number, next_offset=span.end, at=at
+            read_topic=partition.topic, partition=partition.number, next_offset=span.end, at=at
         ),
         workspace="",
         cause_id=f"{group}/{place}/{span.end}",
@@ -50,7 +48,7 @@ def dead_lettered(service: str, group: str, letter: DeadLetter, at: datetime) ->
     return Caused(
         event=DEAD_LETTERED[service](
             dead_letter=letter.id,
-            topic=record.topic,
+            read_topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             reason=letter.code,

@@ -65,9 +65,7 @@ class Relay:
     async def _publish_some(self) -> int:
         """Publish the oldest waiting events; how many. 0 also when another relay works."""
         async with self._database.transaction() as tx:
-            fence = await tables.take_lease(
-                tx, LEASE, holder=self._holder, seconds=LEASE_SECONDS
-            )
+            fence = await tables.take_lease(tx, LEASE, holder=self._holder, seconds=LEASE_SECONDS)
             waiting = await tables.list_outbox(tx, BATCH_EVENTS) if fence is not None else []
         telemetry.OUTBOX_PENDING.labels(self._service).set(len(waiting))
         if fence is None or not waiting:

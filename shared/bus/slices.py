@@ -64,7 +64,9 @@ class Slice:
             for partition, cut in cuts.items()
         }
         tails = {
-            partition: Span(cuts.get(partition, self.spans[partition].start), self.spans[partition].end)
+            partition: Span(
+                cuts.get(partition, self.spans[partition].start), self.spans[partition].end
+            )
             for partition in later
         }
         return Slice(heads, first), Slice(tails, second)

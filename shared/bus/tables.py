@@ -96,7 +96,9 @@ class OutboxRow(NamedTuple):
     payload: bytes
 
 
-def dead_letter(record: Record, envelope: Envelope | None, *, code: str, message: str) -> DeadLetter:
+def dead_letter(
+    record: Record, envelope: Envelope | None, *, code: str, message: str
+) -> DeadLetter:
     """A new dead letter for `record`. The message is cut at 2,000 characters."""
     return DeadLetter(str(uuid4()), record, envelope, code, message[:2000])
 
@@ -189,9 +191,7 @@ def probe_since(received: Received[Any]) -> date:
     return max(window, received.envelope.time.date() - timedelta(days=1))
 
 
-async def claim_ids(
-    tx: Tx, batch: Sequence[Received[Any]], *, keep: bool
-) -> list[Received[Any]]:
+async def claim_ids(tx: Tx, batch: Sequence[Received[Any]], *, keep: bool) -> list[Received[Any]]:
     """Those of `batch` whose id was never applied before, each once; they are claimed by this.
 
     `keep` remembers the ids for ever (the history lane) instead of for the window.

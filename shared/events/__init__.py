@@ -15,7 +15,11 @@ PRODUCERS: tuple[ModuleType, ...] = (ingest,)
 def _declared_events() -> Iterator[type[Event]]:
     for module in PRODUCERS:
         for declared in vars(module).values():
-            if isinstance(declared, type) and issubclass(declared, Event) and "type" in vars(declared):
+            if (
+                isinstance(declared, type)
+                and issubclass(declared, Event)
+                and "type" in vars(declared)
+            ):
                 yield declared
     yield from runtime.PROGRESSED.values()
     yield from runtime.DEAD_LETTERED.values()

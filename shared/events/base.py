@@ -20,7 +20,9 @@ class Topic:
     description: str
     key: str
     partitions: int
-    retention_days: int | None = None  # None: kept for ever, so that a rebuild can fold from the start
+    retention_days: int | None = (
+        None  # None: kept for ever, so that a rebuild can fold from the start
+    )
     compact: bool = False
 
 
@@ -91,7 +93,7 @@ class Caused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def caused_id(cause_id: str, event_type: str, key: str) -> str:
-    """Id of the event that `cause_id` causes: the same on every replay, so consumers drop repeats."""
+    """Id of the event that `cause_id` causes: a replay makes the same, so consumers drop it."""
     return str(uuid5(ID_NAMESPACE, f"{cause_id} {event_type} {key}"))
 
 

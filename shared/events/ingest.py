@@ -1,4 +1,4 @@
-"""Contracts of ingest: use of the product, people and accounts, and the workspace's own settings."""
+"""Contracts of ingest: use of the product, people and accounts, the workspace and its keys."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -74,7 +74,8 @@ KEYS = Topic(
 User = Annotated[str | None, Meta(description="The person's id as sent; absent where none was.")]
 Anonymous = Annotated[str | None, Meta(description="The visitor's id before sign-up, as sent.")]
 Personal = Annotated[
-    Raw | UnsetType, Meta(description="The only place for e-mail, name, phone, address and free text.")
+    Raw | UnsetType,
+    Meta(description="The only place for e-mail, name, phone, address and free text."),
 ]
 AsSent = Annotated[Raw | UnsetType, Meta(description="A JSON object, byte for byte as sent.")]
 
@@ -114,7 +115,12 @@ class UsagePageViewed(InboundEvent, frozen=True, kw_only=True, omit_defaults=Tru
     type: ClassVar[str] = "usage.page_viewed.v1"
     topic: ClassVar[Topic] = USAGE
     examples: ClassVar[tuple[dict[str, Any], ...]] = (
-        {"user": "u-42", "name": "Pricing", "feature": "Pricing", "properties": {"path": "/pricing"}},
+        {
+            "user": "u-42",
+            "name": "Pricing",
+            "feature": "Pricing",
+            "properties": {"path": "/pricing"},
+        },
     )
 
     name: str | None = None
@@ -163,7 +169,9 @@ class UserIdentified(InboundEvent, frozen=True, kw_only=True, omit_defaults=True
     locale: str | None = None
     role: Annotated[str | None, Meta(description="user, admin, champion or sponsor")] = None
     email_opt_out: bool | None = None
-    channels: Annotated[list[str] | None, Meta(description="Preferred channels, best first.")] = None
+    channels: Annotated[list[str] | None, Meta(description="Preferred channels, best first.")] = (
+        None
+    )
     traits: AsSent = UNSET
 
 
@@ -183,7 +191,13 @@ class AccountUpserted(InboundEvent, frozen=True, kw_only=True, omit_defaults=Tru
     type: ClassVar[str] = "account.upserted.v1"
     topic: ClassVar[Topic] = ACCOUNTS
     examples: ClassVar[tuple[dict[str, Any], ...]] = (
-        {"name": "Acme", "plan": "team", "seats": 40, "tier": "important", "traits": {"plan": "team"}},
+        {
+            "name": "Acme",
+            "plan": "team",
+            "seats": 40,
+            "tier": "important",
+            "traits": {"plan": "team"},
+        },
     )
 
     name: str | None = None
@@ -259,10 +273,10 @@ class WorkspaceConfigured(Event, frozen=True, kw_only=True, omit_defaults=True):
     reporting_currency: Annotated[str, Meta(description="ISO 4217, upper case.")]
     locale: str
     gross_margin: Annotated[str | None, Meta(description="Share of revenue, 0 to 1.")] = None
-    silence_days: Annotated[int, Meta(ge=1, description="H: the silence you care about, days.")] = 90
-    event_mapping: Annotated[
-        dict[str, str], Meta(description="Sent name to native type.")
-    ] = {}
+    silence_days: Annotated[int, Meta(ge=1, description="H: the silence you care about, days.")] = (
+        90
+    )
+    event_mapping: Annotated[dict[str, str], Meta(description="Sent name to native type.")] = {}
     changed: Annotated[list[str], Meta(description="Settings this change named.")] = []
 
 

@@ -1,13 +1,19 @@
-"""Contracts of the runtime itself: every service says how far it has read and what it gave up on."""
+"""Contracts of the runtime itself: how far a service has read, and what it gave up on."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
-from msgspec import Meta, defstruct
+from msgspec import Meta, defstruct, field
 
 from shared.events.base import Event, Topic
 
-SERVICES = ("ingest", "health", "cadence", "nps", "metrics")  # console owns no table, reads no topic
+SERVICES = (
+    "ingest",
+    "health",
+    "cadence",
+    "nps",
+    "metrics",
+)  # console owns no table, reads no topic
 
 
 class Progressed(Event, frozen=True, kw_only=True):
@@ -22,7 +28,8 @@ class Progressed(Event, frozen=True, kw_only=True):
         },
     )
 
-    topic: str
+    # `topic` on the wire; the class already says in which topic the event itself stands.
+    read_topic: str = field(name="topic")
     partition: int
     next_offset: Annotated[int, Meta(description="Everything below is applied.")]
     at: Annotated[datetime, Meta(description="Database time of the transaction.")]
@@ -42,7 +49,8 @@ class DeadLettered(Event, frozen=True, kw_only=True, omit_defaults=True):
     )
 
     dead_letter: Annotated[str, Meta(description="Id of the dead letter at the service.")]
-    topic: str
+    # `topic` on the wire; the class already says in which topic the event itself stands.
+    read_topic: str = field(name="topic")
     partition: int
     offset: int
     reason: Annotated[str, Meta(description="Stable code.")]
@@ -72,7 +80,8 @@ def _of_service(base: type[Event], service: str, fact: str) -> type[Event]:
         "__doc__": base.__doc__,
     }
     name = f"{service.capitalize()}{base.__name__}"
-    return defstruct(name, [], bases=(base,), namespace=namespace, frozen=True, kw_only=True)
+    made = defstruct(name, [], bases=(base,), namespace=namespace, frozen=True, kw_only=True)
+    return cast("type[Event]", made)
 
 
 PROGRESSED = {service: _of_service(Progressed, service, "progressed") for service in SERVICES}

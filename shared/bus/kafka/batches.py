@@ -78,9 +78,7 @@ class BatchWriter:
         number = self._partition(topic, key)
         flush = self._open.get((topic.name, number)) or self._opened(topic, number)
         key_bytes = key.encode()
-        metadata = flush.builder.append(
-            timestamp=None, key=key_bytes, value=value, headers=HEADERS
-        )
+        metadata = flush.builder.append(timestamp=None, key=key_bytes, value=value, headers=HEADERS)
         if metadata is None:  # full: send it and begin the next
             self._send(flush)
             flush = self._opened(topic, number)

@@ -79,7 +79,7 @@ class KafkaReader:
         )
 
     async def start(self) -> None:
-        """Join the group, as a new member. Raises KafkaUnavailable when that takes over a minute."""
+        """Join the group as a new member. Raises KafkaUnavailable when that takes over a minute."""
         self._placed.clear()
         self._consumer = self._new_consumer()
         self._consumer.subscribe(self._topics, listener=_PauseFirst(self._consumer, self._placed))
@@ -96,7 +96,9 @@ class KafkaReader:
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("reader_stop_unclean", error=repr(error))
 
-    async def fetch(self, *, max_records: int, wait_ms: int) -> Mapping[Partition, Sequence[Record]]:
+    async def fetch(
+        self, *, max_records: int, wait_ms: int
+    ) -> Mapping[Partition, Sequence[Record]]:
         """The next records of each placed partition.
 
         Raises OffsetGone when our offset is no longer in the log, KafkaUnavailable for the rest.

@@ -13,7 +13,9 @@ TOPIC_EXISTS = 36
 MAX_MESSAGE_BYTES = 1_048_576
 
 
-async def create(bootstrap: str, topics: Collection[Topic], *, replication_factor: int) -> list[str]:
+async def create(
+    bootstrap: str, topics: Collection[Topic], *, replication_factor: int
+) -> list[str]:
     """Create the missing ones of `topics`; the names of the created.
 
     Never alters an existing one: aiokafka's alter_configs silently resets every other override.
