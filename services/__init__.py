@@ -1,0 +1,1 @@
+"""The services of Mainstay, one folder each. None imports another: they speak by events."""

@@ -1,0 +1,9 @@
+"""metrics: the revenue ledger, contracts, and the figures by which roles steer.
+
+Owns: the ledger of billing facts and what follows from it (movements, months, windows, cohorts,
+restatements), contracts, concessions, opportunities, and the KPIs of each role.
+Consumes: ingest.{workspaces,keys,datakeys,usage,usage.history,usage.overflow,accounts,
+interactions,billing}, health.accounts, cadence.{deliveries,work}, nps.surveys.
+Publishes: metrics.revenue (movements, restatements, closed months), metrics.contracts (opt-outs,
+renewals, opportunities).
+"""

@@ -1,0 +1,5 @@
+"""Event door of metrics: which events it reads, and which function answers each."""
+
+from shared.service import CONTROL_LANE
+
+LANES = (CONTROL_LANE,)
