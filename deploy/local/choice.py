@@ -5,12 +5,14 @@
 3. Native processes of this machine.
 """
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from deploy.local import layout
 from deploy.local.errors import StackError
 from deploy.local.services import WITH_DATABASE
 
@@ -51,6 +53,21 @@ def choose(own: Mapping[str, str]) -> Choice:
     if _docker_answers():
         return Choice(Form.DOCKER, "a Docker engine answers", {})
     return Choice(Form.NATIVE, "no addresses in the environment, no Docker engine answers", {})
+
+
+def keep(choice: Choice) -> None:
+    """Note the form of the stack that is being brought up, for `status` and `down`."""
+    told = {"form": choice.form, "reason": choice.reason}
+    layout.CHOICE_FILE.write_text(json.dumps(told, indent=2))
+
+
+def kept() -> Choice | None:
+    """The form of the stack that was brought up here; None when there was none."""
+    try:
+        told = json.loads(layout.CHOICE_FILE.read_text())
+    except FileNotFoundError:
+        return None
+    return Choice(Form(told["form"]), told["reason"], {})
 
 
 def _complete(given: Mapping[str, str]) -> Mapping[str, str]:

@@ -3,14 +3,12 @@
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from deploy.local import processes
+from deploy.local.layout import ROOT
 from deploy.local.postgres import databases
 from deploy.local.services import WITH_DATABASE, Service
 from deploy.local.waiting import ask
-
-ROOT = Path(__file__).parents[2]
 
 
 def create_topics(bootstrap: str, replication_factor: int) -> None:

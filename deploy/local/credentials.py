@@ -1,5 +1,6 @@
 """Secrets made on this machine: drawn once, kept in one file that only its owner can read."""
 
+import base64
 import json
 import secrets
 from collections.abc import Mapping
@@ -21,12 +22,12 @@ class Credentials:
 
     def get_or_draw(self, name: str) -> str:
         """The secret of that name, drawn and kept at the first call: 32 letters, digits, - or _."""
-        known = self.get(name)
-        if known is not None:
-            return known
-        drawn = secrets.token_urlsafe(24)
-        self.keep({name: drawn})
-        return drawn
+        return self.get(name) or self._keep_one(name, secrets.token_urlsafe(24))
+
+    def get_or_draw_webhook_secret(self, name: str) -> str:
+        """The same in the form of Standard Webhooks and Stripe: `whsec_` and base64 of 24 bytes."""
+        drawn = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        return self.get(name) or self._keep_one(name, drawn)
 
     def keep(self, named: Mapping[str, str]) -> None:
         """Add or replace secrets, in one step."""
@@ -41,6 +42,10 @@ class Credentials:
         kept = {name: secret for name, secret in self._all().items() if name not in names}
         self.file.unlink(missing_ok=True)
         self.keep(kept)
+
+    def _keep_one(self, name: str, secret: str) -> str:
+        self.keep({name: secret})
+        return secret
 
     def _all(self) -> dict[str, str]:
         try:

@@ -6,31 +6,28 @@ Lines of `KEY=value` whose values need no quoting, so that `set -a; . .local/env
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
-from deploy.local.contents import ROOT
+from deploy.local import layout
 from deploy.local.errors import StackError
 
-HOME = ROOT / ".local"
-FILE = HOME / "env"
 PLAIN = re.compile(r"[A-Za-z0-9_./:@,+-]*")
 
 
 def written() -> dict[str, str]:
     """What the file says; empty when no stack was brought up here."""
-    if not FILE.exists():
+    if not layout.ENVIRONMENT_FILE.exists():
         return {}
-    lines = [line for line in FILE.read_text().splitlines() if line and not line.startswith("#")]
-    return dict(line.split("=", 1) for line in lines)
+    lines = layout.ENVIRONMENT_FILE.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def write(variables: Mapping[str, str]) -> None:
     """Replace the file, readable by its owner alone."""
     for name, value in variables.items():
         if not PLAIN.fullmatch(value):
-            raise StackError(f"{name} has characters that would need quoting in {FILE}")
-    draft = FILE.with_suffix(".draft")
+            raise StackError(f"{name} has characters that a shell would need quoted")
+    draft = layout.ENVIRONMENT_FILE.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)
     draft.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-    draft.replace(FILE)
+    draft.replace(layout.ENVIRONMENT_FILE)

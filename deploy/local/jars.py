@@ -69,12 +69,6 @@ def class_path(*, tools: bool = False) -> str:
     return os.pathsep.join(map(str, files))
 
 
-def are_cached() -> bool:
-    """Whether every jar is on disk already (not verified)."""
-    cache = cache_directory() / "maven"
-    return all(_cached_file(jar, cache).exists() for jar in locked_jars())
-
-
 def _jar(coordinates: str, sha256: str) -> Jar:
     group, artifact, version = coordinates.split(":")
     return Jar(group, artifact, version, sha256)

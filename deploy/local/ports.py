@@ -1,4 +1,4 @@
-"""Ports on 127.0.0.1: fixed ones that must be free, and kernel-chosen ones kept for their holder."""
+"""Ports on 127.0.0.1: fixed ones that must be free, kernel-chosen ones kept for their holder."""
 
 import socket
 from dataclasses import dataclass

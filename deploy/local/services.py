@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from deploy.local.errors import StackError
 from deploy.local.ports import HOST
 
+LAST_PORT = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -67,8 +69,8 @@ def named(name: str) -> Service:
 
 
 def chosen_port(variable: str, default: int) -> int:
-    """The port named by an environment variable, else `default`; raises `StackError` on nonsense."""
+    """The port named by an environment variable, else `default`. `StackError` on nonsense."""
     text = os.environ.get(variable, str(default))
-    if not text.isdecimal() or not 0 < int(text) < 65_536:
+    if not text.isdecimal() or not 0 < int(text) <= LAST_PORT:
         raise StackError(f"{variable}={text!r} is not a port (1 to 65535)")
     return int(text)

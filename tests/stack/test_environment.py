@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import environment
+from deploy.local import environment, layout
 from deploy.local.errors import StackError
 
 VARIABLES = {
@@ -18,7 +18,7 @@ VARIABLES = {
 def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of this test, not that of a running stack."""
     file = tmp_path / "env"
-    monkeypatch.setattr(environment, "FILE", file)
+    monkeypatch.setattr(layout, "ENVIRONMENT_FILE", file)
     return file
 
 

@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 
 from deploy.local import processes
-from deploy.local.contents import ROOT
+from deploy.local.layout import ROOT
 from deploy.local.ports import HOST, Reservation, reserve
 from deploy.local.processes import Process
 from deploy.local.services import named

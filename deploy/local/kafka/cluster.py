@@ -48,10 +48,14 @@ class Kafka:
 
     def start(self) -> None:
         """Start every node that does not run yet and wait until all brokers serve."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start every node that does not run yet; does not wait."""
         storage.format_if_new(self.nodes, self.runtime)
         for node in self.nodes:
             self.start_node(node.node_id)
-        self.wait_ready()
 
     def start_node(self, node_id: int) -> None:
         """Start one node, unless it runs; does not wait until it serves."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from deploy.local.ports import HOST, address
 
+COPIES = 3  # of each partition, as in production
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -45,7 +47,7 @@ def properties(node: Node, cluster: Sequence[Node]) -> str:
 
 def replication_factor(cluster: Sequence[Node]) -> int:
     """3 where three brokers allow it, else 1."""
-    return 3 if sum(node.is_broker for node in cluster) >= 3 else 1
+    return COPIES if sum(node.is_broker for node in cluster) >= COPIES else 1
 
 
 def _identity(node: Node) -> dict[str, str]:
@@ -88,7 +90,7 @@ def _quorum(cluster: Sequence[Node]) -> dict[str, str]:
 
 def _behaviour(cluster: Sequence[Node]) -> dict[str, str]:
     copies = replication_factor(cluster)
-    copies_that_must_answer = 2 if copies == 3 else 1
+    copies_that_must_answer = COPIES - 1 if copies == COPIES else 1
     return {
         "auto.create.topics.enable": "false",
         "unclean.leader.election.enable": "false",

@@ -5,6 +5,7 @@ Asking the cluster would not do: other brokers list a killed one until its sessi
 
 import asyncio
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -21,6 +22,22 @@ def serves(client_port: int, brokers: int) -> bool:
     """Whether the broker on `client_port` knows all `brokers` of its cluster and the coordinator
     of a consumer group (asking for one creates the offsets topic the first time)."""
     return ask(_serves(client_port, brokers))
+
+
+def count_brokers(bootstrap: str) -> int:
+    """How many brokers the cluster at `bootstrap` has; 0 when none of its addresses answers."""
+    return ask(_count_brokers(bootstrap))
+
+
+async def _count_brokers(bootstrap: str) -> int:
+    client = AIOKafkaClient(bootstrap_servers=bootstrap, client_id="local-stack")
+    try:
+        await client.bootstrap()
+        return len(client.cluster.brokers())
+    except (KafkaError, OSError, TimeoutError):
+        return 0
+    finally:
+        await client.close()
 
 
 async def _serves(client_port: int, brokers: int) -> bool:

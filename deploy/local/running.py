@@ -1,0 +1,145 @@
+"""The services of `make up`: what each is told, and waiting until all of them are ready."""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from deploy.local import contents, processes, supervisor
+from deploy.local.credentials import Credentials
+from deploy.local.errors import StackError
+from deploy.local.layout import log_of
+from deploy.local.ports import HOST, require_free
+from deploy.local.progress import step
+from deploy.local.servers import Servers
+from deploy.local.services import SERVICES, WITH_DATABASE, Service, chosen_port, named
+from deploy.local.supervisor import Program
+from deploy.local.waiting import POLL_SECONDS
+
+READY_SECONDS = 60.0
+ANSWER_SECONDS = 3.0
+# A service that ends so often before it is ready does so for a reason that waiting will not mend.
+MOST_ENDS = 2
+MIGRATIONS_AT_ONCE = 2  # each is a Python start, all processor
+SMTP_PORT = 8025
+CONSOLE = "console"
+
+
+def require_free_ports() -> None:
+    """Raise `StackError` when a service's port is taken by somebody else."""
+    if supervisor.process() is None:
+        for service in SERVICES:
+            require_free(service.name, service.port, service.port_variable)
+
+
+def migrate(servers: Servers) -> None:
+    """Create the topics and bring every service's tables to their newest form."""
+    with step("topics", "creating"):
+        contents.create_topics(servers.kafka_bootstrap, servers.replication_factor)
+    with step("tables", "migrating") as outcome, ThreadPoolExecutor(MIGRATIONS_AT_ONCE) as pool:
+        list(pool.map(lambda service: _migrate(service, servers), WITH_DATABASE))
+        outcome.append(f"of {len(WITH_DATABASE)} services up to date")
+
+
+def start(servers: Servers, credentials: Credentials) -> None:
+    """Run all services but the console, and wait until they are ready."""
+    with step("services", "starting") as outcome:
+        supervisor.apply(_programs(servers, credentials, WITH_DATABASE))
+        wait_ready(WITH_DATABASE)
+        outcome.append(f"{', '.join(service.name for service in WITH_DATABASE)} ready")
+
+
+def start_console(servers: Servers, credentials: Credentials) -> None:
+    """Run the console too, once the key exists that it opens with."""
+    with step(CONSOLE, "starting") as outcome:
+        supervisor.apply(_programs(servers, credentials, SERVICES))
+        wait_ready([named(CONSOLE)])
+        outcome.append(f"ready at {named(CONSOLE).url}")
+
+
+def shared_environment() -> dict[str, str]:
+    """What every service is told, and `.local/env` repeats: where the others are."""
+    return {
+        **{service.url_variable: service.url for service in SERVICES},
+        "SMTP_HOST": HOST,
+        "SMTP_PORT": str(chosen_port("SMTP_PORT", SMTP_PORT)),
+    }
+
+
+def wait_ready(services: Sequence[Service]) -> None:
+    """Wait until every service's `GET /ready` is 200.
+
+    Raises `StackError` naming the service, its failing dependency and its last words, when one
+    keeps ending or time is up.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    waiting, ends = list(services), dict.fromkeys((service.name for service in services), 0)
+    backing_off: set[str] = set()
+    while waiting := [service for service in waiting if not is_ready(service)]:
+        now_backing_off = _backing_off()
+        for name in now_backing_off - backing_off:
+            ends[name] = ends.get(name, 0) + 1
+        backing_off = now_backing_off
+        stuck = [service for service in waiting if ends[service.name] >= MOST_ENDS]
+        if stuck or time.monotonic() > deadline:
+            raise StackError(_why_not((stuck or waiting)[0]))
+        time.sleep(POLL_SECONDS)
+
+
+def is_ready(service: Service) -> bool:
+    """Whether the service says that it can do its work."""
+    return readiness(service) is None
+
+
+def readiness(service: Service) -> str | None:
+    """Why the service is not ready; None when it is."""
+    try:
+        answer = httpx.get(f"{service.url}/ready", timeout=ANSWER_SECONDS)
+    except httpx.TransportError:
+        return "does not answer"
+    if answer.status_code == httpx.codes.OK:
+        return None
+    return _failing(answer)
+
+
+def _failing(answer: httpx.Response) -> str:
+    try:
+        told = answer.json()["dependencies"]
+        return ", ".join(f"{name}: {reason}" for name, reason in told.items() if reason != "ok")
+    except (ValueError, KeyError, AttributeError):
+        return f"answers {answer.status_code}"
+
+
+def _backing_off() -> set[str]:
+    states = supervisor.states()
+    return {name for name, told in states.items() if told.state in ("BACKOFF", "FATAL")}
+
+
+def _why_not(service: Service) -> str:
+    reason = readiness(service) or "became ready too late"
+    log = log_of(service.name)
+    return f"{service.name} is not ready: {reason}; the end of {log}:\n{processes.last_lines(log)}"
+
+
+def _migrate(service: Service, servers: Servers) -> None:
+    contents.migrate(service, servers.database_urls[service.name], servers.kafka_bootstrap)
+
+
+def _programs(
+    servers: Servers, credentials: Credentials, services: Sequence[Service]
+) -> list[Program]:
+    return [Program(service, _told(service, servers, credentials)) for service in services]
+
+
+def _told(service: Service, servers: Servers, credentials: Credentials) -> Mapping[str, str]:
+    """A service's environment: its own database and keys, and nobody else's."""
+    told = {**shared_environment(), "KAFKA_BOOTSTRAP": servers.kafka_bootstrap}
+    told[service.port_variable] = str(service.port)
+    if service.has_database:
+        told[service.database_variable] = servers.database_urls[service.name]
+    if service.name == "ingest":
+        told["OPERATOR_KEY"] = credentials.get_or_draw("OPERATOR_KEY")
+    if service.name == CONSOLE:
+        told["CONSOLE_DEFAULT_KEY"] = credentials.get("READ_KEY") or ""
+    return told
