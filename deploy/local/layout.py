@@ -21,7 +21,8 @@ KEPT_BY_RESET = ("uv",)
 
 def prepare_home() -> None:
     """Create the directories. Others may pass through but not look: PostgreSQL runs as another
-    user when we are root, and every secret in here is readable by its owner alone."""
+    user when we are root, and every secret in here is readable by its owner alone.
+    """
     for directory in (HOME, LOGS, RECORDS):
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o711)

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,7 +106,8 @@ def run(
 
 def stop(*started: Process, wait_seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
     """Send `first` to all, give them `wait_seconds` together, then SIGKILL; returns when all are
-    gone."""
+    gone.
+    """
     found = [process for process in map(_find, started) if process is not None]
     for process in found:
         with suppress(psutil.NoSuchProcess):
@@ -155,9 +156,15 @@ def marked(mark: Path) -> list[Process]:
     return [process for process in found if process.is_running()]
 
 
-def stop_marked(mark: Path, *, wait_seconds: float) -> list[Process]:
-    """Stop every process of the stack in `mark`, whether recorded or not; returns what it found."""
-    found = marked(mark)
+def stop_marked(
+    mark: Path, *, wait_seconds: float, keep: Collection[Process] = ()
+) -> list[Process]:
+    """Stop every process of the stack in `mark`, recorded or not; returns what it found.
+
+    `keep`: processes that stay, with their children.
+    """
+    kept = {process.pid for process in keep}
+    found = [process for process in marked(mark) if not kept & _pid_and_ancestors(process)]
     stop(*found, wait_seconds=wait_seconds)
     return found
 
@@ -170,6 +177,13 @@ def last_lines(log: Path, count: int = 8) -> str:
         file.seek(max(0, log.stat().st_size - 16_384))
         lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(f"    {line[:300]}" for line in lines[-count:])
+
+
+def _pid_and_ancestors(process: Process) -> set[int]:
+    try:
+        return {process.pid, *[parent.pid for parent in psutil.Process(process.pid).parents()]}
+    except psutil.NoSuchProcess:
+        return {process.pid}
 
 
 def _find(process: Process) -> psutil.Process | None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from deploy.local import contents, processes, supervisor
+from deploy.local import contents, migrated, processes, supervisor
 from deploy.local.credentials import Credentials
 from deploy.local.errors import StackError
 from deploy.local.layout import log_of
@@ -38,20 +38,25 @@ def migrate(servers: Servers) -> None:
     with step("topics", "creating"):
         contents.create_topics(servers.kafka_bootstrap, servers.replication_factor)
     with step("tables", "migrating") as outcome, ThreadPoolExecutor(MIGRATIONS_AT_ONCE) as pool:
-        list(pool.map(lambda service: _migrate(service, servers), WITH_DATABASE))
+        behind = [service for service in WITH_DATABASE if not _is_migrated(service, servers)]
+        list(pool.map(lambda service: _migrate(service, servers), behind))
         outcome.append(f"of {len(WITH_DATABASE)} services up to date")
 
 
 def start(servers: Servers, credentials: Credentials) -> None:
-    """Run all services but the console, and wait until they are ready."""
+    """Run all services and wait until those with a database are ready.
+
+    The first time without the console: the key that it opens with does not exist yet.
+    """
+    first_time = credentials.get("READ_KEY") is None
     with step("services", "starting") as outcome:
-        supervisor.apply(_programs(servers, credentials, WITH_DATABASE))
+        supervisor.apply(_programs(servers, credentials, WITH_DATABASE if first_time else SERVICES))
         wait_ready(WITH_DATABASE)
         outcome.append(f"{', '.join(service.name for service in WITH_DATABASE)} ready")
 
 
 def start_console(servers: Servers, credentials: Credentials) -> None:
-    """Run the console too, once the key exists that it opens with."""
+    """Run the console too, now that the key exists that it opens with."""
     with step(CONSOLE, "starting") as outcome:
         supervisor.apply(_programs(servers, credentials, SERVICES))
         wait_ready([named(CONSOLE)])
@@ -124,6 +129,12 @@ def _why_not(service: Service) -> str:
 
 def _migrate(service: Service, servers: Servers) -> None:
     contents.migrate(service, servers.database_urls[service.name], servers.kafka_bootstrap)
+    if servers.data is not None:
+        migrated.note(service, servers.data)
+
+
+def _is_migrated(service: Service, servers: Servers) -> bool:
+    return servers.data is not None and migrated.is_up_to_date(service, servers.data)
 
 
 def _programs(

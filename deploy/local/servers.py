@@ -29,11 +29,15 @@ MOST_COPIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What services connect to; `database_urls` by service name."""
+    """What services connect to; `database_urls` by service name.
+
+    `data`: a name for where the databases' contents are kept, where we keep them ourselves.
+    """
 
     kafka_bootstrap: str
     replication_factor: int
     database_urls: Mapping[str, str]
+    data: str | None = None
 
 
 def bring_up(choice: Choice, credentials: Credentials) -> Servers:
@@ -84,7 +88,7 @@ def _native(credentials: Credentials) -> Servers:
             postgres_outcome.append(f"PostgreSQL {postgres.programs.major} at port {postgres.port}")
         kafka.wait_ready()
         outcome.append(f"Kafka 4.1 at {kafka.bootstrap}")
-    return Servers(kafka.bootstrap, kafka.replication_factor, urls)
+    return Servers(kafka.bootstrap, kafka.replication_factor, urls, data=postgres.base.name)
 
 
 def _kafka(runtime: Runtime) -> Kafka:

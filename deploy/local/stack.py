@@ -58,6 +58,7 @@ def reset() -> None:
 
 
 def _as_processes(chosen: Choice, credentials: Credentials) -> Servers:
+    _stop_strays()
     running.require_free_ports()
     servers = bring_up(chosen, credentials)
     running.migrate(servers)
@@ -90,25 +91,31 @@ def _variables(servers: Servers, credentials: Credentials) -> dict[str, str]:
     return {**addresses, **databases, **secrets}
 
 
+def _recorded(*names: str) -> list[Process]:
+    found = (processes.recorded(layout.RECORDS / f"{name}.json") for name in names)
+    return [process for process in found if process is not None]
+
+
+def _stop_strays() -> None:
+    """Stop what a killed `up` did not record and services whose supervisor was killed."""
+    known = _recorded("kafka-1", "postgres", supervisor.NAME)
+    strays = processes.stop_marked(layout.HOME, wait_seconds=supervisor.STOP_SECONDS, keep=known)
+    if strays:
+        say(f"  stopped {len(strays)} left-over processes of an earlier start")
+
+
 def _stop_all() -> None:
     if _is_in_containers():
         compose.down(Credentials(layout.CREDENTIALS_FILE))
     if supervisor.process() is not None:
         with step("services", "stopping"):
             supervisor.stop()
-    kafka = processes.recorded(layout.RECORDS / "kafka-1.json")
-    postgres = processes.recorded(layout.RECORDS / "postgres.json")
-    if kafka or postgres:
+    if _recorded("kafka-1", "postgres"):
         with step("servers", "stopping"):
-            _stop(postgres, signal.SIGINT)
-            _stop(kafka, signal.SIGTERM)
-    # What a killed start never recorded, and services whose supervisor was killed.
-    processes.stop_marked(layout.HOME, wait_seconds=supervisor.STOP_SECONDS)
-
-
-def _stop(process: Process | None, first: signal.Signals) -> None:
-    if process is not None:
-        processes.stop(process, wait_seconds=SERVER_STOP_SECONDS, first=first)
+            postgres, kafka = _recorded("postgres"), _recorded("kafka-1")
+            processes.stop(*postgres, wait_seconds=SERVER_STOP_SECONDS, first=signal.SIGINT)
+            processes.stop(*kafka, wait_seconds=SERVER_STOP_SECONDS)
+    _stop_strays()
 
 
 def _is_in_containers() -> bool:

@@ -38,7 +38,8 @@ def _is_known(ingest: httpx.Client, credentials: Credentials) -> bool:
 
 def _create(ingest: httpx.Client, credentials: Credentials) -> str:
     """Create it. Keys are shown once: where an earlier start was killed just then, the name is
-    taken and its keys are lost, so the next name is tried."""
+    taken and its keys are lost, so the next name is tried.
+    """
     for number in count(1):
         workspace = "demo" if number == 1 else f"demo-{number}"
         answer = ingest.post(

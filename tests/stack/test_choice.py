@@ -44,5 +44,5 @@ def test_some_addresses_without_the_others_are_refused_by_name(
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP", "kafka.example:9092")
 
-    with pytest.raises(StackError, match="sets KAFKA_BOOTSTRAP but not .*DATABASE_URL_HEALTH"):
+    with pytest.raises(StackError, match=r"sets KAFKA_BOOTSTRAP but not .*DATABASE_URL_HEALTH"):
         choose({})

@@ -3,10 +3,10 @@
 import asyncpg
 import pytest
 
+from deploy.local.ports import reserve
 from deploy.local.postgres import databases
 from deploy.local.postgres.programs import find_programs
 from deploy.local.postgres.server import Postgres
-from deploy.local.ports import reserve
 from tests.support.stack import TemporaryStack, temporary_home
 
 STRANGERS = ["health", "postgres", "template1"]

@@ -20,7 +20,8 @@ ANSWER_SECONDS = 3.0
 
 def serves(client_port: int, brokers: int) -> bool:
     """Whether the broker on `client_port` knows all `brokers` of its cluster and the coordinator
-    of a consumer group (asking for one creates the offsets topic the first time)."""
+    of a consumer group (asking for one creates the offsets topic the first time).
+    """
     return ask(_serves(client_port, brokers))
 
 
