@@ -249,7 +249,7 @@ class EventRejected(Event, frozen=True, kw_only=True, omit_defaults=True):
     messageid: str | None = None
 
 
-class WorkspaceConfigured(Event, frozen=True, kw_only=True, omit_defaults=True):
+class WorkspaceConfigured(Event, frozen=True, kw_only=True, omit_defaults=False):
     """Published when a workspace is created or changed: all its settings but secrets."""
 
     type: ClassVar[str] = "workspace.configured.v1"
@@ -263,6 +263,7 @@ class WorkspaceConfigured(Event, frozen=True, kw_only=True, omit_defaults=True):
             "locale": "ko",
             "gross_margin": "0.8",
             "silence_days": 90,
+            "event_mapping": {"Seat Added": "account.upserted"},
             "changed": ["name"],
         },
     )

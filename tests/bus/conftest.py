@@ -1,5 +1,6 @@
 """A toy service on the real runtime: it counts use per account and remembers the order."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -112,8 +113,6 @@ def toy_consumer(
 
 async def drain(consumer: Consumer, reader: MemoryReader) -> None:
     """Step until nothing is left to read."""
-    import asyncio
-
     stopping = asyncio.Event()
     await consumer._step(stopping)
     while reader.lag():

@@ -1,7 +1,7 @@
 """The runtime against a real Kafka: from the edge's batches to the relay's acknowledgement."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -163,12 +163,13 @@ async def test_the_relay_publishes_in_commit_order_and_forgets_after_the_ack(
     published: list[str] = []
 
     class Remembering(KafkaWriter):
-        async def publish(self, rows: list[OutboxRow]) -> None:  # type: ignore[override]
+        async def publish(self, rows: Sequence[OutboxRow]) -> None:
             await super().publish(rows)
             published.extend(row.key for row in rows)
 
     insert = text(
-        "INSERT INTO outbox (event_id, topic, key, payload) VALUES (:k, :t, :k, CAST('{}' AS bytea))"
+        "INSERT INTO outbox (event_id, topic, key, payload)"
+        " VALUES (:k, :t, :k, CAST('{}' AS bytea))"
     )
     topic = RUNTIME_TOPICS["metrics"].name
     writer = Remembering(client_id="relay", settings=settings)

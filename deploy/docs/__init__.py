@@ -1,0 +1,1 @@
+"""Docs made from the code: `python -m deploy.docs` writes them, `--check` fails when stale."""
