@@ -34,9 +34,12 @@ from shared.bus.handlers import BatchFold, Lane
 from shared.bus.jobs import Job, JobRunner
 from shared.bus.kafka.reader import KafkaReader
 from shared.bus.kafka.writer import KafkaWriter
+from shared.bus.redrive import redrive
 from shared.bus.relay import Relay
 from shared.clock import utc_now
 from shared.db import Database, Tx
+from shared.dead_letters import dead_letter_router
+from shared.errors import MainstayError
 from shared.events import ingest
 from shared.http import Check, Counted, build_app
 from shared.migrate import migrate
@@ -106,26 +109,36 @@ def main(build: Callable[[], Service]) -> None:
     run_command = commands.add_parser("run", help="serve, consume, relay and run jobs")
     run_command.add_argument(
         "--roles",
-        default=",".join(Role),
+        type=_roles,
+        default=frozenset(Role),
         help="what this process does, separated by commas (default: all)",
     )
     commands.add_parser("migrate", help="bring the service's own schema up to date")
+    redrive_command = commands.add_parser("redrive", help="apply a dead letter after all")
+    redrive_command.add_argument("dead_letter", help="id, as /v1/dead-letters shows it")
+    redrive_command.add_argument("--by", required=True, help="your name, for the audit")
     arguments = parser.parse_args()
     try:
         service = build()
-        roles = (
-            frozenset(map(Role, arguments.roles.split(","))) if arguments.command == "run" else None
-        )
     except ValidationError as error:
         sys.exit(_settings_fault(error))
-    except ValueError as error:
-        parser.error(str(error))
     telemetry.configure_logging(service.name, service.settings.log_level)
-    if roles is None:
-        asyncio.run(_migrate(service))
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            sys.exit(runner.run(run(service, roles)))
+    match arguments.command:
+        case "migrate":
+            asyncio.run(_migrate(service))
+        case "redrive":
+            asyncio.run(_redrive(service, arguments.dead_letter, by=arguments.by))
+        case _:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                sys.exit(runner.run(run(service, arguments.roles)))
+
+
+def _roles(text: str) -> frozenset[Role]:
+    """Roles from `api,consumer`. Raises ArgumentTypeError for a word that is no role."""
+    try:
+        return frozenset(map(Role, text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; roles are {', '.join(Role)}") from error
 
 
 def _settings_fault(error: ValidationError) -> str:
@@ -147,6 +160,18 @@ async def _migrate(service: Service) -> None:
         directory=service.migrations,
     )
     log.info("migrated")
+
+
+async def _redrive(service: Service, letter_id: str, *, by: str) -> None:
+    """Apply one dead letter as an operator. Ends with one clear line when that cannot be."""
+    if service.database is None:
+        sys.exit(f"{service.name} keeps no dead letters")
+    try:
+        async with service.database.transaction() as tx:
+            await redrive(tx, service.name, service.lanes, letter_id, workspace=None, by=by)
+    except MainstayError as error:
+        sys.exit(f"{error.code}: {error.message}")
+    log.info("redriven", dead_letter=letter_id, by=by)
 
 
 async def run(service: Service, roles: frozenset[Role] = frozenset(Role)) -> int:
@@ -269,6 +294,8 @@ def app_of(service: Service, consumers: Sequence[Consumer] = ()) -> FastAPI:
         setattr(app.state, name, value)
     for router in service.routers:
         app.include_router(router)
+    if service.lanes:
+        app.include_router(dead_letter_router(service.name, service.lanes))
     return app
 
 

@@ -18,15 +18,15 @@ import structlog
 
 from shared import telemetry
 from shared.bus import tables
-from shared.bus.handlers import Lane
+from shared.bus.handlers import Lane, apply_folds
 from shared.bus.progress import told
 from shared.bus.record import Decode, Partition, Record, Skipped, decoder, outgoing
 from shared.bus.retry import BUG_TRIES, Family, backoff_seconds, family, reason
 from shared.bus.slices import Slice, slice_of
 from shared.bus.tables import DeadLetter, Fenced, dead_letter
-from shared.db import Database, Tx
+from shared.db import Database
 from shared.errors import MainstayError, TransientError
-from shared.events.base import Caused, Received
+from shared.events.base import Received
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -238,21 +238,12 @@ class Consumer:
         async with self._database.transaction() as tx:
             at = await tables.advance_offsets(tx, self._group, batch.spans, owner=self._owner)
             fresh = await tables.claim_ids(tx, received, keep=self.lane.keeps_ids)
-            caused = await self._fold(tx, fresh)
+            caused = await apply_folds(self.lane.folds, tx, fresh)
             await tables.append_dead_letters(tx, self.lane.name, letters)
             caused += told(self._service, self._group, batch, letters, at)
             source = f"/{self._service}"
             await tables.append_outbox(tx, [outgoing(event, source=source) for event in caused])
         self._count(batch, fresh=len(fresh), received=len(received), letters=letters)
-
-    async def _fold(self, tx: Tx, fresh: Sequence[Received[Any]]) -> list[Caused]:
-        """Every fold of the lane sees the events it wants, in arrival order."""
-        caused: list[Caused] = []
-        for fold in self.lane.folds:
-            types = fold.types
-            if wanted := [received for received in fresh if type(received.event) in types]:
-                caused.extend(await fold.apply(tx, wanted))
-        return caused
 
     async def _ensure_inbox_days(self, received: Sequence[Received[Any]]) -> None:
         """Inbox partitions for the days of this slice, in a transaction of their own, once each."""

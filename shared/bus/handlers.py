@@ -68,6 +68,16 @@ class BatchFold:
         return await self.handle(tx, batch)
 
 
+async def apply_folds(folds: Sequence[Fold], tx: Tx, batch: Batch) -> list[Caused]:
+    """Let every fold see the events it wants, in arrival order; all they caused."""
+    caused: list[Caused] = []
+    for fold in folds:
+        types = fold.types
+        if wanted := [received for received in batch if type(received.event) in types]:
+            caused.extend(await fold.apply(tx, wanted))
+    return caused
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lane:
     """Topics that one consumer loop reads in order, under its own group and offsets."""

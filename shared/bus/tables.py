@@ -324,7 +324,7 @@ async def append_dead_letters(tx: Tx, lane: str, letters: Sequence[DeadLetter]) 
             ),
             {
                 "id": letter.id,
-                "workspace": envelope.workspace if envelope else None,
+                "workspace": envelope.workspace if envelope else _workspace_of_key(record),
                 "event_id": envelope.id if envelope else None,
                 "event_type": envelope.type if envelope else None,
                 "lane": lane,
@@ -338,6 +338,47 @@ async def append_dead_letters(tx: Tx, lane: str, letters: Sequence[DeadLetter]) 
                 "message": letter.message.replace("\x00", ""),
             },
         )
+
+
+def _workspace_of_key(record: Record) -> str | None:
+    """The workspace that a broken record belongs to: its key begins with it."""
+    return (record.key or b"").decode("utf-8", "replace").partition("/")[0] or None
+
+
+async def list_dead_letters(
+    tx: Tx, workspace: str, *, before: datetime | None, limit: int
+) -> list[Any]:
+    """The newest dead letters of a workspace, those before `before` if given."""
+    return await rows(
+        tx,
+        'SELECT id, event_id, event_type, lane, topic, part, "offset", code, message, value,'
+        " dead_at, redriven_at, redriven_by FROM dead_letter"
+        " WHERE workspace = :workspace AND (CAST(:before AS timestamptz) IS NULL"
+        " OR dead_at < :before) ORDER BY dead_at DESC, id LIMIT :limit",
+        {"workspace": workspace, "before": before, "limit": limit},
+    )
+
+
+async def load_dead_letter(tx: Tx, letter_id: str) -> Any | None:
+    """One dead letter with its record, locked; None when there is none."""
+    found = await rows(
+        tx,
+        'SELECT id, workspace, lane, topic, part AS partition, "offset", key, value, dead_at,'
+        " redriven_at FROM dead_letter WHERE id = CAST(:id AS uuid) FOR UPDATE",
+        {"id": letter_id},
+    )
+    return found[0] if found else None
+
+
+async def save_redriven(tx: Tx, letter_id: str, *, by: str) -> None:
+    """Note that a dead letter was applied after all, when and by whom."""
+    await tx.execute(
+        text(
+            "UPDATE dead_letter SET redriven_at = now(), redriven_by = :by"
+            " WHERE id = CAST(:id AS uuid)"
+        ),
+        {"id": letter_id, "by": by},
+    )
 
 
 def _headers_json(record: Record) -> str:
