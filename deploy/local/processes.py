@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from deploy.local.errors import StackError
+from deploy.local.waiting import wait_until
 
 MARK = "MAINSTAY_STACK"
 
@@ -25,6 +26,7 @@ MARK = "MAINSTAY_STACK"
 START_TOLERANCE_SECONDS = 5.0
 
 RUN_SECONDS = 120
+KILL_SECONDS = 10.0
 
 # Popen objects of our own children. Kept so that none is collected while its process runs, which
 # would raise a ResourceWarning in every test.
@@ -108,15 +110,10 @@ def stop(*started: Process, wait_seconds: float, first: signal.Signals = signal.
     """Send `first` to all, give them `wait_seconds` together, then SIGKILL; returns when all are
     gone.
     """
-    found = [process for process in map(_find, started) if process is not None]
-    for process in found:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(first)
-    _, stubborn = psutil.wait_procs(found, timeout=wait_seconds)
-    for process in stubborn:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(stubborn, timeout=10)
+    _send(started, first)
+    if not _wait_for_end(started, wait_seconds):
+        _send(started, signal.SIGKILL)
+        _wait_for_end(started, KILL_SECONDS)
 
 
 def myself() -> Process:
@@ -177,6 +174,23 @@ def last_lines(log: Path, count: int = 8) -> str:
         file.seek(max(0, log.stat().st_size - 16_384))
         lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(f"    {line[:300]}" for line in lines[-count:])
+
+
+def _send(started: Iterable[Process], number: signal.Signals) -> None:
+    for process in started:
+        if found := _find(process):
+            with suppress(psutil.NoSuchProcess):
+                found.send_signal(number)
+
+
+def _wait_for_end(started: Collection[Process], wait_seconds: float) -> bool:
+    """Whether all have ended in time. One that init is slow to bury has ended all the same."""
+    ended = wait_until(
+        lambda: not any(process.is_running() for process in started), timeout_seconds=wait_seconds
+    )
+    # Those that are our own children we bury ourselves.
+    _children[:] = [child for child in _children if child.poll() is None]
+    return ended
 
 
 def _pid_and_ancestors(process: Process) -> set[int]:

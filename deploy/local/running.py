@@ -1,6 +1,7 @@
 """The services of `make up`: what each is told, and waiting until all of them are ready."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,10 +16,11 @@ from deploy.local.progress import step
 from deploy.local.servers import Servers
 from deploy.local.services import SERVICES, WITH_DATABASE, Service, chosen_port, named
 from deploy.local.supervisor import Program
-from deploy.local.waiting import POLL_SECONDS
 
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 3.0
+ASK_AGAIN_SECONDS = 0.1
+LOOK_EVERY_SECONDS = 1.0
 # A service that ends so often before it is ready does so for a reason that waiting will not mend.
 MOST_ENDS = 2
 MIGRATIONS_AT_ONCE = 2  # each is a Python start, all processor
@@ -79,17 +81,30 @@ def wait_ready(services: Sequence[Service]) -> None:
     keeps ending or time is up.
     """
     deadline = time.monotonic() + READY_SECONDS
-    waiting, ends = list(services), dict.fromkeys((service.name for service in services), 0)
-    backing_off: set[str] = set()
+    waiting, watch = list(services), _Watch()
     while waiting := [service for service in waiting if not is_ready(service)]:
-        now_backing_off = _backing_off()
-        for name in now_backing_off - backing_off:
-            ends[name] = ends.get(name, 0) + 1
-        backing_off = now_backing_off
-        stuck = [service for service in waiting if ends[service.name] >= MOST_ENDS]
+        stuck = [service for service in waiting if service.name in watch.keeps_ending()]
         if stuck or time.monotonic() > deadline:
             raise StackError(_why_not((stuck or waiting)[0]))
-        time.sleep(POLL_SECONDS)
+        time.sleep(ASK_AGAIN_SECONDS)
+
+
+class _Watch:
+    """Counts how often the supervisor had to start each service again."""
+
+    def __init__(self) -> None:
+        self._ends: Counter[str] = Counter()
+        self._ended: set[str] = set()
+        self._looked_at = time.monotonic()
+
+    def keeps_ending(self) -> set[str]:
+        """The services that will not come up by waiting. Looks seldom: each look is a process."""
+        if time.monotonic() - self._looked_at > LOOK_EVERY_SECONDS:
+            states = supervisor.states()
+            ended = {name for name, told in states.items() if told.state in ("BACKOFF", "FATAL")}
+            self._ends.update(ended - self._ended)
+            self._ended, self._looked_at = ended, time.monotonic()
+        return {name for name, times in self._ends.items() if times >= MOST_ENDS}
 
 
 def is_ready(service: Service) -> bool:
@@ -114,11 +129,6 @@ def _failing(answer: httpx.Response) -> str:
         return ", ".join(f"{name}: {reason}" for name, reason in told.items() if reason != "ok")
     except (ValueError, KeyError, AttributeError):
         return f"answers {answer.status_code}"
-
-
-def _backing_off() -> set[str]:
-    states = supervisor.states()
-    return {name for name, told in states.items() if told.state in ("BACKOFF", "FATAL")}
 
 
 def _why_not(service: Service) -> str:

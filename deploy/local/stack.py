@@ -133,7 +133,7 @@ def _undone_on_failure() -> Iterator[None]:
         yield
     except BaseException:
         if not was_up:
-            say("  failed: stopping what was started")
+            say("  stopping what this start has started")
             _stop_all()
         raise
 

@@ -153,7 +153,8 @@ def _section(program: Program) -> dict[str, str]:
         "directory": str(ROOT),
         "environment": ",".join(quoted).replace("%", "%%"),
         "autorestart": "true",
-        "startsecs": "2",
+        # Longer than a service takes to fail: then the supervisor waits between its tries.
+        "startsecs": "5",
         # With the supervisor's growing pause between tries: half an hour.
         "startretries": "60",
         "stopwaitsecs": str(STOP_SECONDS),
