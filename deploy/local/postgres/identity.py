@@ -1,6 +1,6 @@
 """As whom PostgreSQL runs. It refuses root, so root hands it to another user.
 
-An ordinary user runs it as himself. Root runs it as `postgres`, else `nobody`; where that user
+An ordinary user runs it himself. Root runs it as `postgres`, else `nobody`; where that user
 cannot reach the programs or the data (a private home, a test's directory), root runs it in a user
 namespace in which root itself is called `nobody`, and every path stays reachable.
 """
@@ -21,15 +21,13 @@ ACCOUNTS = ("postgres", "nobody")
 def owner_of(data: Path, program: Path) -> Identity:
     """The identity to run `program` on the directory `data`, which is handed over to it."""
     if os.geteuid() != 0:
-        return OURSELVES
+        return OURSELVES if _has_a_name(os.geteuid()) else _in_namespace()
     account = _account()
     if account is not None and _can_reach(account, data, program):
         hand_over(data, account)
         return _as(account)
-    if shutil.which(NAMESPACE[0]) is None:
-        raise StackError("PostgreSQL refuses to run as root, and there is no `unshare`")
     _take_back(data)
-    return Identity(arguments={}, prefix=NAMESPACE)
+    return _in_namespace()
 
 
 def hand_over(path: Path, account: pwd.struct_passwd) -> None:
@@ -37,6 +35,21 @@ def hand_over(path: Path, account: pwd.struct_passwd) -> None:
     os.chown(path, account.pw_uid, account.pw_gid)
     for child in path.rglob("*") if path.is_dir() else ():
         os.chown(child, account.pw_uid, account.pw_gid, follow_symlinks=False)
+
+
+def _in_namespace() -> Identity:
+    if shutil.which(NAMESPACE[0]) is None:
+        raise StackError("PostgreSQL refuses to run as this user, and there is no `unshare`")
+    return Identity(arguments={}, prefix=NAMESPACE)
+
+
+def _has_a_name(user: int) -> bool:
+    # initdb insists on one; a container that runs under a random number has none.
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _take_back(path: Path) -> None:
