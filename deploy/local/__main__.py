@@ -1,6 +1,7 @@
 """`python -m deploy.local up|down|status|logs|reset|prepare`: what the Makefile calls."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable
 
@@ -22,6 +23,8 @@ INTERRUPTED = 130
 def main() -> int:
     """Run one verb; the exit status. A failure is one clear line on stderr."""
     arguments = _arguments()
+    # Its lines about brokers that do not answer yet would be taken for errors.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         if arguments.verb == "logs":
             status.logs(named(arguments.service).name if arguments.service else None)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deploy.local import layout
+from deploy.local import environment, layout
 from deploy.local.errors import StackError
 from deploy.local.services import WITH_DATABASE
 
@@ -43,8 +43,8 @@ class Choice:
 def choose(own: Mapping[str, str]) -> Choice:
     """The form for this machine and environment.
 
-    `own`: what `make up` last wrote to `.local/env`. A shell that has read that file carries our
-    own addresses, which must not be mistaken for somebody else's.
+    `own`: the addresses of our own servers. A shell that has read `.local/env` carries them, and
+    they must not be mistaken for somebody else's.
     Raises `StackError` when the environment names some of the addresses only.
     """
     given = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
@@ -53,6 +53,12 @@ def choose(own: Mapping[str, str]) -> Choice:
     if _docker_answers():
         return Choice(Form.DOCKER, "a Docker engine answers", {})
     return Choice(Form.NATIVE, "no addresses in the environment, no Docker engine answers", {})
+
+
+def own_addresses() -> Mapping[str, str]:
+    """The addresses of the servers that `make up` brought up here; empty where it used others."""
+    last = kept()
+    return {} if last is None or last.form is Form.ENVIRONMENT else environment.written()
 
 
 def keep(choice: Choice) -> None:

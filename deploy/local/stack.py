@@ -23,7 +23,7 @@ SERVER_STOP_SECONDS = 15.0
 def up() -> None:
     """Bring everything up that is not, and write `.local/env`; a failure leaves nothing half."""
     with _alone():
-        chosen = choice.choose(environment.written())
+        chosen = choice.choose(choice.own_addresses())
         say(str(chosen))
         require_disk_space()
         with _undone_on_failure():
@@ -133,7 +133,6 @@ def _undone_on_failure() -> Iterator[None]:
         yield
     except BaseException:
         if not was_up:
-            say("  stopping what this start has started")
             _stop_all()
         raise
 

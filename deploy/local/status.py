@@ -28,7 +28,7 @@ def status() -> None:
     if kept.form is Form.DOCKER:
         compose.status(Credentials(layout.CREDENTIALS_FILE))
         return
-    for name in SERVERS:
+    for name in SERVERS if kept.form is Form.NATIVE else (supervisor.NAME,):
         say(_server_line(name, processes.recorded(layout.RECORDS / f"{name}.json")))
     states = supervisor.states()
     for service in SERVICES:

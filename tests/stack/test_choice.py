@@ -1,8 +1,11 @@
 """Where Kafka and PostgreSQL come from."""
 
+from pathlib import Path
+
 import pytest
 
-from deploy.local.choice import VARIABLES, Form, choose
+from deploy.local import environment, layout
+from deploy.local.choice import VARIABLES, Form, choose, keep, own_addresses
 from deploy.local.errors import StackError
 
 OWN = {name: f"127.0.0.1/{name}" for name in VARIABLES}
@@ -37,6 +40,20 @@ def test_addresses_of_our_own_running_stack_are_not_somebody_elses(
         monkeypatch.setenv(name, address)
 
     assert choose(OWN).form is Form.NATIVE
+
+
+def test_addresses_of_others_stay_theirs_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "ENVIRONMENT_FILE", tmp_path / "env")
+    monkeypatch.setattr(layout, "CHOICE_FILE", tmp_path / "stack.json")
+    for name, address in OWN.items():
+        monkeypatch.setenv(name, address)
+
+    keep(choose({}))
+    environment.write(OWN)
+
+    assert choose(own_addresses()).form is Form.ENVIRONMENT
 
 
 def test_some_addresses_without_the_others_are_refused_by_name(

@@ -14,8 +14,8 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy.local import contents, environment, processes
-from deploy.local.choice import Form, choose
+from deploy.local import contents, processes
+from deploy.local.choice import Form, choose, own_addresses
 from deploy.local.credentials import Credentials
 from deploy.local.kafka.cluster import Kafka, one_node_anywhere
 from deploy.local.kafka.quick_start import prepare_runtime
@@ -97,7 +97,7 @@ class TemporaryStack:
 @contextmanager
 def temporary_stack() -> Iterator[TemporaryStack]:
     """A stack for the block, in the preferred form of this machine."""
-    choice = choose(environment.written())
+    choice = choose(own_addresses())
     match choice.form:
         case Form.ENVIRONMENT:
             yield _of_addresses(choice.addresses)
