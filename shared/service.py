@@ -245,6 +245,8 @@ class _Parts:
 
 def _consumers(service: Service, owner: str) -> list[Consumer]:
     """One consumer a lane; one that waits for another looks at that one's lag."""
+    if not service.lanes:
+        return []
     assert service.database is not None, "a service with lanes has a database"
     by_name: dict[str, Consumer] = {}
     for lane in service.lanes:
