@@ -1,0 +1,1 @@
+"""The rules of health as frozen values and pure functions: no I/O, no clock, no framework."""

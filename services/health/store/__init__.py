@@ -1,0 +1,1 @@
+"""All SQL of health. Functions take the open transaction; none commits."""
