@@ -62,6 +62,7 @@ def _variables(credentials: Credentials) -> dict[str, str]:
         **passwords,
         "POSTGRES_PASSWORD": credentials.get_or_draw("POSTGRES_PASSWORD"),
         "OPERATOR_KEY": credentials.get_or_draw("OPERATOR_KEY"),
+        "CONSOLE_SESSION_SECRET": credentials.get_or_draw("CONSOLE_SESSION_SECRET"),
         "CONSOLE_DEFAULT_KEY": credentials.get("READ_KEY") or "",
         "KAFKA_PORT": str(chosen_port("KAFKA_PORT", KAFKA_PORT)),
         "POSTGRES_PORT": str(chosen_port("POSTGRES_PORT", POSTGRES_PORT)),

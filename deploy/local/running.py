@@ -163,4 +163,5 @@ def _told(service: Service, servers: Servers, credentials: Credentials) -> Mappi
         told["OPERATOR_KEY"] = credentials.get_or_draw("OPERATOR_KEY")
     if service.name == CONSOLE:
         told["CONSOLE_DEFAULT_KEY"] = credentials.get("READ_KEY") or ""
+        told["CONSOLE_SESSION_SECRET"] = credentials.get_or_draw("CONSOLE_SESSION_SECRET")
     return told

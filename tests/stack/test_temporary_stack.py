@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local import processes
 from deploy.local.processes import Process
-from tests.support.stack import sweep
+from tests.support.homes import sweep
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from deploy.local.ports import HOST, Reservation, reserve
 from deploy.local.processes import Process
 from deploy.local.services import named
 from deploy.local.waiting import wait_until
+from tests.support.homes import new_home
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -28,14 +28,15 @@ class ServiceProcess:
     """`python -m services.<name> run` on a port of the kernel's choice, kept over restarts.
 
     `environment` is added to our own: addresses, keys, settings. `arguments` follow `run`.
-    Usable as a context manager, which starts, awaits and in the end stops it.
+    Usable as a context manager, which starts, awaits and in the end stops it. Its home with the
+    log stays until a later test run sweeps it.
     """
 
     name: str
     environment: Mapping[str, str]
     arguments: tuple[str, ...] = ()
     port: Reservation = field(default_factory=reserve)
-    home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="mainstay-service-")))
+    home: Path = field(default_factory=lambda: new_home("service"))
     process: Process | None = None
 
     @property

@@ -5,8 +5,6 @@ The form is chosen as for `make up` (`deploy.local.choice`), but never is the st
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy.local import contents, processes
+from deploy.local import contents
 from deploy.local.choice import Form, choose, own_addresses
 from deploy.local.credentials import Credentials
 from deploy.local.kafka.cluster import Kafka, one_node_anywhere
@@ -25,8 +23,7 @@ from deploy.local.postgres import databases
 from deploy.local.postgres.programs import find_programs
 from deploy.local.postgres.server import Postgres
 from deploy.local.services import WITH_DATABASE, Service, named
-
-HOME_PREFIX = "mainstay-test-"
+from tests.support.homes import new_home, remove, sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +127,15 @@ def _native() -> Iterator[TemporaryStack]:
 @contextmanager
 def _containers() -> Iterator[TemporaryStack]:
     # Imported here: without an engine nobody needs them, and they take a second to load.
-    from testcontainers.kafka import KafkaContainer  # noqa: PLC0415
-    from testcontainers.postgres import PostgresContainer  # noqa: PLC0415
+    from tests.support.containers import kafka_container, postgres_container  # noqa: PLC0415
 
-    kafka = KafkaContainer("apache/kafka:4.1.0").with_kraft()
-    postgres = PostgresContainer("postgres:18", username="postgres", driver=None)
-    with temporary_home() as home, kafka, postgres:
-        bootstrap = kafka.get_bootstrap_server()
+    with (
+        temporary_home() as home,
+        kafka_container() as bootstrap,
+        postgres_container() as administrator_url,
+    ):
         contents.create_topics(bootstrap, 1)
-        addresses = _with_roles(postgres.get_connection_url(), home)
+        addresses = _with_roles(administrator_url, home)
         yield TemporaryStack(bootstrap, addresses)
 
 
@@ -172,25 +169,8 @@ def _service_url(administrator_url: str, service: Service, password: str) -> str
 def temporary_home() -> Iterator[Path]:
     """A directory for a stack, removed afterwards; those of killed test runs are swept first."""
     sweep()
-    home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX)).resolve()
-    # So that PostgreSQL, which is another user when tests run as root, can pass through.
-    home.chmod(0o711)
-    processes.record(processes.myself(), home / "owner.json")
+    home = new_home("stack")
     try:
         yield home
     finally:
-        processes.stop_marked(home, wait_seconds=10)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def sweep() -> None:
-    """Stop and remove what test runs left that were killed before they could clean up."""
-    for home in Path(tempfile.gettempdir()).resolve().glob(f"{HOME_PREFIX}*"):
-        is_ours = home.stat().st_uid == os.geteuid()
-        if (
-            is_ours
-            and (home / "owner.json").exists()
-            and not processes.recorded(home / "owner.json")
-        ):
-            processes.stop_marked(home, wait_seconds=10)
-            shutil.rmtree(home, ignore_errors=True)
+        remove(home)
