@@ -27,6 +27,7 @@ START_TOLERANCE_SECONDS = 5.0
 
 RUN_SECONDS = 120
 KILL_SECONDS = 10.0
+LOG_BYTES = 10_000_000
 
 # Popen objects of our own children. Kept so that none is collected while its process runs, which
 # would raise a ResourceWarning in every test.
@@ -70,6 +71,7 @@ def start(
     `environment` replaces the inherited one when given; `mark` is the stack's directory.
     """
     inherited = os.environ if environment is None else environment
+    _turn_over(log)
     with log.open("ab") as output:
         child = subprocess.Popen(  # type: ignore[call-overload]
             [*identity.prefix, *map(str, command)],
@@ -174,6 +176,12 @@ def last_lines(log: Path, count: int = 8) -> str:
         file.seek(max(0, log.stat().st_size - 16_384))
         lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(f"    {line[:300]}" for line in lines[-count:])
+
+
+def _turn_over(log: Path) -> None:
+    """Begin a new log file where the old one has grown large; the one before it is kept."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
 
 
 def _send(started: Iterable[Process], number: signal.Signals) -> None:

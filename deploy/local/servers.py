@@ -10,6 +10,7 @@ from deploy.local.credentials import Credentials
 from deploy.local.errors import StackError
 from deploy.local.jars import cache_directory
 from deploy.local.kafka.cluster import Kafka, one_node
+from deploy.local.kafka.node import COPIES
 from deploy.local.kafka.quick_start import Runtime, prepare_runtime
 from deploy.local.kafka.ready import count_brokers
 from deploy.local.kafka.training import needs_training, train
@@ -24,7 +25,6 @@ KAFKA_PORT = 19092  # the two above it are for Kafka's own traffic
 POSTGRES_PORT = 15432
 FREE_BYTES_NEEDED = 2 * 1024**3
 GIGABYTE = 1024**3
-MOST_COPIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def prepare() -> Runtime:
         outcome.append(f"Java {runtime.java.major}, Kafka's jars verified")
     if needs_training(runtime):
         with step("quick start", "writing Kafka's quick-start cache, once (about 10 s)"):
-            train(runtime)
+            train(runtime, HOME)
     return runtime
 
 
@@ -69,13 +69,18 @@ def require_disk_space() -> None:
             )
 
 
+def copies(bootstrap: str) -> int:
+    """How many copies of a partition somebody else's Kafka can keep: 3 where it has 3 brokers."""
+    brokers = count_brokers(bootstrap)
+    if brokers == 0:
+        raise StackError(f"no Kafka answers at KAFKA_BOOTSTRAP={bootstrap}")
+    return min(COPIES, brokers)
+
+
 def _given(addresses: Mapping[str, str]) -> Servers:
     bootstrap = addresses["KAFKA_BOOTSTRAP"]
-    copies = min(MOST_COPIES, count_brokers(bootstrap))
-    if copies == 0:
-        raise StackError(f"no Kafka answers at KAFKA_BOOTSTRAP={bootstrap}")
     urls = {service.name: addresses[service.database_variable] for service in WITH_DATABASE}
-    return Servers(bootstrap, copies, urls)
+    return Servers(bootstrap, copies(bootstrap), urls)
 
 
 def _native(credentials: Credentials) -> Servers:

@@ -22,6 +22,7 @@ from deploy.local.ports import reserve
 from deploy.local.postgres import databases
 from deploy.local.postgres.programs import find_programs
 from deploy.local.postgres.server import Postgres
+from deploy.local.servers import copies
 from deploy.local.services import WITH_DATABASE, Service, named
 from tests.support.homes import new_home, remove, sweep
 
@@ -109,8 +110,8 @@ def temporary_stack() -> Iterator[TemporaryStack]:
 @contextmanager
 def _native() -> Iterator[TemporaryStack]:
     runtime, programs = prepare_runtime(), find_programs()
-    train(runtime)
     with temporary_home() as home, ExitStack() as started:
+        train(runtime, home)
         kafka = one_node_anywhere(home, runtime)
         port = reserve()
         postgres = Postgres(home, programs, port.port, durable=False)
@@ -141,10 +142,11 @@ def _containers() -> Iterator[TemporaryStack]:
 
 def _of_addresses(given: Mapping[str, str]) -> TemporaryStack:
     """Somebody else's servers: each service's own role makes its test databases (CREATEDB)."""
-    contents.create_topics(given["KAFKA_BOOTSTRAP"], 1)
+    bootstrap = given["KAFKA_BOOTSTRAP"]
+    contents.create_topics(bootstrap, copies(bootstrap))
     urls = {service.name: given[service.database_variable] for service in WITH_DATABASE}
     addresses = {name: DatabaseAddress(url, url) for name, url in urls.items()}
-    return TemporaryStack(given["KAFKA_BOOTSTRAP"], addresses)
+    return TemporaryStack(bootstrap, addresses)
 
 
 def _with_roles(administrator_url: str, home: Path) -> Mapping[str, DatabaseAddress]:

@@ -20,12 +20,16 @@ CONTROLLER_ID = 100  # of the controller that stands beside three brokers
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """A cluster of local nodes. `home` holds the nodes' directories, logs and process records."""
+    """A cluster of local nodes. `home` holds the nodes' directories, logs and process records.
+
+    `mark`: the directory of the stack that the processes belong to, where it is not `home`.
+    """
 
     home: Path
     nodes: tuple[Node, ...]
     runtime: Runtime
     reservations: tuple[Reservation, ...] = ()
+    mark: Path | None = None
 
     @property
     def brokers(self) -> tuple[Node, ...]:
@@ -64,7 +68,7 @@ class Kafka:
             return
         node.properties_file.write_text(properties(node, self.nodes))
         command = self.runtime.broker_command(node.properties_file)
-        process = processes.start(command, mark=self.home, log=self.log(node_id))
+        process = processes.start(command, mark=self.mark or self.home, log=self.log(node_id))
         processes.record(process, self._record(node_id))
 
     def wait_ready(self, timeout_seconds: float = READY_SECONDS) -> None:

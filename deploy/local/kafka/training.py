@@ -19,23 +19,26 @@ def needs_training(runtime: Runtime) -> bool:
     return target is not None and not target.exists()
 
 
-def train(runtime: Runtime) -> None:
-    """Write the cache of `runtime`, unless somebody else has meanwhile."""
+def train(runtime: Runtime, mark: Path) -> None:
+    """Write the cache of `runtime`, unless somebody else has meanwhile.
+
+    `mark`: the directory of the stack on whose behalf; whoever stops that stack stops this too.
+    """
     with cache_locked("quick-start") as cache:
         target = runtime.quick_start_cache()
         if target is None or target.exists():
             return
         draft = cache / "kafka.aot.draft"
-        _run_once(replace(runtime, cache_output=draft))
+        _run_once(replace(runtime, cache_output=draft), mark)
         # Without a file the next start is slow, and tries again; nothing depends on it.
         if draft.exists():
             draft.rename(target)
         _forget_old_caches()
 
 
-def _run_once(runtime: Runtime) -> None:
+def _run_once(runtime: Runtime, mark: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="mainstay-train-") as home:
-        kafka = one_node_anywhere(Path(home), runtime)
+        kafka = replace(one_node_anywhere(Path(home), runtime), mark=mark)
         try:
             kafka.start()
         finally:
