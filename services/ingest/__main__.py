@@ -1,0 +1,50 @@
+"""`python -m services.ingest run|migrate`."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from services.ingest.api import routes, workspaces
+from services.ingest.api.delivery import Delivery
+from services.ingest.api.edge import Edge, Front
+from services.ingest.settings import IngestSettings
+from shared.clock import utc_now
+from shared.db import Database
+from shared.service import Service, main
+
+
+def build() -> Service:
+    """The service, put together from its settings."""
+    settings = IngestSettings()
+    database = Database(
+        settings.database_url.get_secret_value(), schema="ingest", settings=settings.database
+    )
+    delivery = Delivery(settings, client_id=f"ingest-edge@{socket.gethostname()}:{os.getpid()}")
+    edge = Edge(settings, database, delivery, utc_now)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await edge.start()
+        yield
+        await edge.stop()
+
+    return Service(
+        name="ingest",
+        description="Takes events in: 200 means that they stand in Kafka.",
+        settings=settings,
+        routers=(routes.router, workspaces.router),
+        database=database,
+        migrations=Path(__file__).parent / "migrations",
+        checks={"kafka writer": delivery.why_not_ready},
+        state={"edge": edge},
+        lifespan=lifespan,
+        front=lambda app: Front(app, edge),
+    )
+
+
+if __name__ == "__main__":
+    main(build)

@@ -1,0 +1,1 @@
+"""What ingest decides, without I/O: pure functions from sent bytes to stamped events."""

@@ -1,0 +1,126 @@
+"""A slice of a request's events, each stamped or refused for itself."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from services.ingest.model import body, limits, segment
+from services.ingest.model.refusals import (
+    EventRefused,
+    EventTooLarge,
+    SchemaViolation,
+    UnreadableLine,
+)
+from services.ingest.model.segment import Reception, Sent
+from services.ingest.model.wire import Stamped
+
+
+class Refused(NamedTuple):
+    """An event that is not accepted, with its untouched bytes."""
+
+    index: int
+    message_id: str
+    code: str
+    message: str
+    source: bytes
+
+
+class Intake(NamedTuple):
+    """What became of a slice: each event is in `stamped` or in `refused`."""
+
+    stamped: list[tuple[int, Stamped]]
+    refused: list[Refused]
+    assigned: list[tuple[int, str]]
+    """Index and id of the events that came without an id of their own."""
+
+
+class _Claimed(msgspec.Struct):
+    messageId: object = None
+
+
+_decode_claimed = msgspec.json.Decoder(_Claimed).decode
+
+
+def take(
+    sources: Sequence[bytes],
+    reception: Reception,
+    *,
+    new_id: Callable[[], str],
+    first: int = 0,
+    call: str | None = None,
+) -> Intake:
+    """Stamp every event of `sources`; `first` is the index of the first of them.
+
+    `call` is the type of the one event where the path gives it.
+    """
+    intake = Intake([], [], [])
+    read = [_read(source, call) for source in sources]
+    are_plain = _are_plain([sent for sent in read if isinstance(sent, Sent)])
+    for index, (source, sent) in enumerate(zip(sources, read, strict=True), start=first):
+        message_id = None
+        try:
+            if isinstance(sent, EventRefused):
+                raise sent
+            message_id = segment.message_id_of(sent)
+            if message_id is None:
+                message_id = new_id()
+                intake.assigned.append((index, message_id))
+            if not are_plain:
+                _check(sent)
+            intake.stamped.append((index, segment.stamp(sent, message_id, reception)))
+        except EventRefused as error:
+            if message_id is None:
+                message_id = _claimed_id(source)
+            if message_id is None:
+                message_id = new_id()
+                intake.assigned.append((index, message_id))
+            intake.refused.append(Refused(index, message_id, error.code, error.message, source))
+    return intake
+
+
+def _read(source: bytes, call: str | None) -> Sent | EventRefused:
+    try:
+        if len(source) > limits.EVENT_BYTES:
+            raise EventTooLarge(f"{len(source)} bytes in an event, {limits.EVENT_BYTES} at most")
+        if not source.isascii():
+            source.decode()
+        return segment.read(source, call=call)
+    except EventRefused as error:
+        return error
+    except UnicodeDecodeError as error:
+        return SchemaViolation(f"not UTF-8: {error.reason} at byte {error.start}")
+    except (msgspec.DecodeError, RecursionError) as error:
+        if body.neutralised(source) != source:
+            return SchemaViolation("a lone surrogate, or nested far too deep")
+        return UnreadableLine(str(error))
+
+
+def _parts(sent: Sent) -> list[tuple[str, Raw]]:
+    parts = (("properties", sent.properties), ("traits", sent.traits))
+    return [(name, part) for name, part in parts if isinstance(part, Raw)]
+
+
+def _are_plain(events: Sequence[Sent]) -> bool:
+    """Whether surely nothing in the events breaks a limit; looked at all at once, it costs least."""
+    parts = [part for sent in events for part in (sent.properties, sent.traits)]
+    found = [part for part in parts if isinstance(part, Raw)]
+    return limits.is_plain(b"\n".join(found), objects=len(found))
+
+
+def _check(sent: Sent) -> None:
+    for name, part in _parts(sent):
+        if not limits.is_plain(bytes(part), objects=1):
+            limits.check(bytes(part), name=name)
+
+
+def _claimed_id(source: bytes) -> str | None:
+    """The id of an event that could not be read, as far as it can be shown; None without one."""
+    try:
+        claimed = _decode_claimed(body.neutralised(source)).messageId
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if type(claimed) is not str or "\x00" in claimed:
+        return None
+    return claimed[: limits.MESSAGE_ID_CHARACTERS] or None

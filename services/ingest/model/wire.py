@@ -1,0 +1,68 @@
+"""The wire form of an event from outside: CloudEvents JSON, its source bytes spliced in.
+
+What is the same for all events of a request is encoded once, as a prefix; the rest is one struct
+whose encoding is the form itself.
+"""
+
+import re
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from shared.events.base import Event, Topic
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Attributes(msgspec.Struct, omit_defaults=True):
+    """What differs from event to event; the names are those of shared.events.base.Envelope."""
+
+    id: str
+    type: str
+    partitionkey: str
+    time: datetime
+    subject: str | None = None
+    messageid: str | None = None
+    originaltime: str | None = None
+    sentat: str | None = None
+    warnings: str | None = None
+    data: Event | None = None
+
+
+class Common(msgspec.Struct, omit_defaults=True):
+    """What all events of one request share."""
+
+    specversion: str
+    source: str
+    workspace: str
+    recordedtime: datetime
+    traceparent: str | None = None
+
+
+class Stamped(NamedTuple):
+    """An event in wire form, on its way to Kafka."""
+
+    id: str
+    message_id: str
+    topic: Topic
+    key: str
+    payload: bytes
+
+
+def prefix(*, source: str, workspace: str, received_at: datetime, traceparent: str | None) -> bytes:
+    """The beginning of every event of a request, up to where `spliced` goes on.
+
+    A `traceparent` that is none is left out: it would break nobody but help nobody.
+    """
+    if traceparent is not None and not TRACEPARENT.fullmatch(traceparent):
+        traceparent = None
+    common = Common("1.0", source, workspace, received_at, traceparent)
+    return _encode(common)[:-1] + b","
+
+
+def spliced(common: bytes, attributes: Attributes) -> bytes:
+    """The whole event."""
+    return common + _encode(attributes)[1:]

@@ -1,0 +1,1 @@
+"""All SQL of ingest. Functions take the open transaction; none commits."""
