@@ -27,14 +27,14 @@ def create_databases(administrator_url: str, passwords: Mapping[str, str]) -> No
         databases.create_database(administrator_url, service.name, owner=service.role)
 
 
-def migrate(service: Service, database_url: str, kafka_bootstrap: str) -> None:
-    """Bring a service's tables to the newest form; `StackError` with the reason when it fails."""
-    own = {"KAFKA_BOOTSTRAP": kafka_bootstrap, service.database_variable: database_url}
+def migrate(service: Service, told: Mapping[str, str]) -> None:
+    """Bring a service's tables to the newest form; `StackError` with the reason when it fails.
+
+    `told`: the environment that the service runs with.
+    """
     processes.run(
         [sys.executable, "-m", f"services.{service.name}", "migrate"],
         purpose=f"migrate the database of {service.name}",
         directory=ROOT,
-        # Settings are read whole: without the one secret that only a running ingest needs, its
-        # tables could not be brought up to date.
-        environment={"OPERATOR_KEY": "not needed to migrate", **os.environ, **own},
+        environment={**os.environ, **told},
     )

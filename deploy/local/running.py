@@ -35,13 +35,13 @@ def require_free_ports() -> None:
             require_free(service.name, service.port, service.port_variable)
 
 
-def migrate(servers: Servers) -> None:
+def migrate(servers: Servers, credentials: Credentials) -> None:
     """Create the topics and bring every service's tables to their newest form."""
     with step("topics", "creating"):
         contents.create_topics(servers.kafka_bootstrap, servers.replication_factor)
     with step("tables", "migrating") as outcome, ThreadPoolExecutor(MIGRATIONS_AT_ONCE) as pool:
         behind = [service for service in WITH_DATABASE if not _is_migrated(service, servers)]
-        list(pool.map(lambda service: _migrate(service, servers), behind))
+        list(pool.map(lambda service: _migrate(service, servers, credentials), behind))
         outcome.append(f"of {len(WITH_DATABASE)} services up to date")
 
 
@@ -137,8 +137,8 @@ def _why_not(service: Service) -> str:
     return f"{service.name} is not ready: {reason}; the end of {log}:\n{processes.last_lines(log)}"
 
 
-def _migrate(service: Service, servers: Servers) -> None:
-    contents.migrate(service, servers.database_urls[service.name], servers.kafka_bootstrap)
+def _migrate(service: Service, servers: Servers, credentials: Credentials) -> None:
+    contents.migrate(service, _told(service, servers, credentials))
     if servers.data is not None:
         migrated.note(service, servers.data)
 

@@ -61,7 +61,7 @@ def _as_processes(chosen: Choice, credentials: Credentials) -> Servers:
     _stop_strays()
     running.require_free_ports()
     servers = bring_up(chosen, credentials)
-    running.migrate(servers)
+    running.migrate(servers, credentials)
     running.start(servers, credentials)
     _demo_workspace(credentials)
     running.start_console(servers, credentials)

@@ -81,13 +81,18 @@ class TemporaryStack:
             self.addresses[service].administrator_url, urlsplit(url).path.removeprefix("/")
         )
 
+    def told(self, service: Service, database_url: str) -> dict[str, str]:
+        """The environment that a service needs at least."""
+        own = {service.database_variable: database_url, "OPERATOR_KEY": "operator-of-tests"}
+        return {**own, "KAFKA_BOOTSTRAP": self.kafka_bootstrap}
+
     def _template(self, service: Service) -> str:
         """The database that fresh ones are copied from, migrated when it is first asked for."""
         name = f"{service.name}_{os.getpid()}_template"
         if name not in self._migrated:
             address = self.addresses[service.name]
             databases.create_database(address.administrator_url, name, owner=address.role)
-            contents.migrate(service, address.url(name), self.kafka_bootstrap)
+            contents.migrate(service, self.told(service, address.url(name)))
             self._migrated[name] = address.url(name)
         return name
 
