@@ -1,7 +1,6 @@
 """HTTP for every service: problem+json for all errors, the transaction, paging, and counting."""
 
 import base64
-import binascii
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from time import perf_counter
@@ -81,7 +80,7 @@ def decode_cursor(cursor: str) -> str:
     """The place that a cursor stands for. Raises InvalidRequest for a text that is no cursor."""
     try:
         return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # also of characters that are not ASCII
         raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
 
 

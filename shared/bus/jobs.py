@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from sqlalchemy import text
 
 from shared import telemetry
 from shared.bus import tables
@@ -66,23 +65,16 @@ class JobRunner:
     async def _run_in(self, tx: Tx, job: Job) -> bool:
         """Whether it was due. The lease row is locked until the commit, so nobody runs it twice."""
         lease = f"job:{job.name}"
+        if not await tables.is_due(tx, lease):
+            return False
         if await tables.take_lease(tx, lease, holder=self._holder, seconds=LEASE_SECONDS) is None:
             return False
-        (row,) = await rows(
-            tx,
-            "SELECT due_at <= now() AS due, now() AS now FROM lease WHERE name = :name",
-            {"name": lease},
-        )
-        if not row.due:
+        if not await tables.is_due(tx, lease):  # somebody ran it while we waited for the row
             return False
-        caused = await job.run(row.now, tx)
+        (clock,) = await rows(tx, "SELECT now() AS now")
+        caused = await job.run(clock.now, tx)
         await tables.append_outbox(
             tx, [outgoing(event, source=f"/{self._service}") for event in caused]
         )
-        await tx.execute(
-            text(
-                "UPDATE lease SET due_at = now() + make_interval(secs => :every) WHERE name = :name"
-            ),
-            {"name": lease, "every": job.every_seconds},
-        )
+        await tables.set_due(tx, lease, in_seconds=job.every_seconds)
         return True

@@ -7,6 +7,7 @@ again; consumers drop the repeat by its id.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Protocol
 
 import structlog
@@ -15,7 +16,7 @@ from shared import telemetry
 from shared.bus import tables
 from shared.bus.retry import backoff_seconds, reason
 from shared.bus.tables import OutboxRow
-from shared.db import Database
+from shared.db import Database, Tx
 from shared.errors import MainstayError
 
 log = structlog.get_logger()
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 LEASE = "relay"
 LEASE_SECONDS = 10.0
 BATCH_EVENTS = 1000
+RETAKE_SECONDS = 1.0  # how often a relay without the lease asks for it
 IDLE_SECONDS = 0.1  # a new event waits so long at most before the relay looks again
 
 
@@ -45,6 +47,8 @@ class Relay:
         self._database = database
         self._writer = writer
         self._holder = holder
+        self._fence: int | None = None
+        self._renew_at = 0.0  # monotonic seconds; half the lease before it ends
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Publish until `stopping` is set."""
@@ -56,6 +60,7 @@ class Relay:
                 pause = 0.0 if published == BATCH_EVENTS else IDLE_SECONDS
                 tries = 0
             except MainstayError as error:
+                self._renew_at = 0.0  # whatever happened: is the lease still ours?
                 log.warning("relay_retried", code=reason(error), error=str(error))
                 pause = backoff_seconds(tries)
                 tries += 1
@@ -65,7 +70,7 @@ class Relay:
     async def _publish_some(self) -> int:
         """Publish the oldest waiting events; how many. 0 also when another relay works."""
         async with self._database.transaction() as tx:
-            fence = await tables.take_lease(tx, LEASE, holder=self._holder, seconds=LEASE_SECONDS)
+            fence = await self._held(tx)
             waiting = await tables.list_outbox(tx, BATCH_EVENTS) if fence is not None else []
         telemetry.OUTBOX_PENDING.labels(self._service).set(len(waiting))
         if fence is None or not waiting:
@@ -76,3 +81,15 @@ class Relay:
             await tables.delete_outbox(tx, [row.id for row in waiting])
         telemetry.OUTBOX_PUBLISHED.labels(self._service).inc(len(waiting))
         return len(waiting)
+
+    async def _held(self, tx: Tx) -> int | None:
+        """The fence of our lease; None while another relay holds it.
+
+        Renewed at half its time only: a relay that has nothing to do should write nothing.
+        """
+        if monotonic() >= self._renew_at:
+            self._fence = await tables.take_lease(
+                tx, LEASE, holder=self._holder, seconds=LEASE_SECONDS
+            )
+            self._renew_at = monotonic() + (LEASE_SECONDS / 2 if self._fence else RETAKE_SECONDS)
+        return self._fence

@@ -192,7 +192,7 @@ def probe_since(received: Received[Any]) -> date:
 
 
 async def claim_ids(tx: Tx, batch: Sequence[Received[Any]], *, keep: bool) -> list[Received[Any]]:
-    """Those of `batch` whose id was never applied before, each once; they are claimed by this.
+    """Those of `batch` whose id was never applied before, each once, in order; claimed by this.
 
     `keep` remembers the ids for ever (the history lane) instead of for the window.
     """
@@ -205,11 +205,12 @@ async def claim_ids(tx: Tx, batch: Sequence[Received[Any]], *, keep: bool) -> li
     by_day: dict[date, list[bytes]] = {}
     for key, received in first.items():
         by_day.setdefault(received.appended_at.date(), []).append(key)
-    fresh: list[Received[Any]] = []
+    fresh: set[bytes] = set()
     for day, ids in sorted(by_day.items()):
         since = min(probe_since(first[key]) for key in ids)
-        fresh += [first[key] for key in await _claim_day(tx, day, ids, since=since, keep=keep)]
-    return fresh
+        fresh.update(await _claim_day(tx, day, ids, since=since, keep=keep))
+    # In arrival order: RETURNING answers in any.
+    return [received for key, received in first.items() if key in fresh]
 
 
 async def _lock_partition_numbers(tx: Tx, numbers: Collection[int]) -> None:
@@ -417,3 +418,21 @@ async def hold_lease(tx: Tx, name: str, *, fence: int) -> None:
     )
     if not held:
         raise Fenced(f"lease {name} was taken over")
+
+
+async def is_due(tx: Tx, name: str) -> bool:
+    """Whether job lease `name` is due by the database's clock; also when it never ran."""
+    found = await rows(
+        tx, "SELECT due_at <= now() AS due FROM lease WHERE name = :name", {"name": name}
+    )
+    return not found or bool(found[0].due)
+
+
+async def set_due(tx: Tx, name: str, *, in_seconds: float) -> None:
+    """Let the job behind lease `name` be due again `in_seconds` from now."""
+    await tx.execute(
+        text(
+            "UPDATE lease SET due_at = now() + make_interval(secs => :seconds) WHERE name = :name"
+        ),
+        {"name": name, "seconds": in_seconds},
+    )
