@@ -38,7 +38,7 @@ from shared.http import (
 
 router = APIRouter()
 
-Text = Annotated[str | None, Query(max_length=256)]
+Text = Annotated[str | None, Query(max_length=256, pattern=r"^[^\x00]*$")]
 Rank = tuple[bool, float | str, str]
 """Place in a list: unknown ones last, then by value, then by account id."""
 
@@ -77,7 +77,7 @@ class AccountQuery(BaseModel):
 class PageEnd(msgspec.Struct, frozen=True):
     """Where a page ended. It carries its instant, so that all pages show the same scores."""
 
-    as_of: datetime
+    as_of: Annotated[datetime, msgspec.Meta(tz=True)]
     sort: AccountSort
     rank: Rank
 
@@ -88,8 +88,8 @@ class PageEnd(msgspec.Struct, frozen=True):
             end = msgspec.json.decode(decode_cursor(cursor), type=cls)
         except msgspec.DecodeError as error:
             raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
-        if end.sort is not sort:
-            raise InvalidRequest(f"cursor is of sort={end.sort}, not of sort={sort}")
+        if end.sort is not sort or isinstance(end.rank[1], str) is not (sort is AccountSort.NAME):
+            raise InvalidRequest(f"cursor {cursor!r} is not of a list by {sort}")
         return end
 
     @property

@@ -44,7 +44,7 @@ class DeltaBody(Body):
     points: float = Field(description="Points now less points then.")
     words: str = Field(
         description="The change for people.",
-        examples=["11 active weeks of the last 13, 9 30 days before"],
+        examples=["11 active weeks of the last 13 (30 days before: 9)"],
     )
     since: datetime = Field(description="The instant compared with: 30 days before as_of.")
 

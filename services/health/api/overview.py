@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from math import exp
+from typing import Any
 
 from fastapi import APIRouter, Request
 
@@ -27,7 +28,7 @@ from services.health.model.score import (
 )
 from services.health.model.use import Place
 from services.health.store import usage, views
-from services.health.store.views import Count, Member
+from services.health.store.views import Member, Most
 from shared.auth import Reading
 from shared.db import Tx
 from shared.http import Transaction
@@ -54,70 +55,69 @@ async def get_account(
     scale = scale_of((await usage.get_silence_days(tx, {caller.workspace}))[caller.workspace])
     days = (await usage.list_days(tx, [known.place], before=at))[known.place]
     last = last_whole_day(at)
-    by_user = await views.list_user_events(tx, known.place, after=last - RECENT, last=last)
-    members = await views.list_members(tx, known.place, by=last, limit=USERS_SHOWN)
+    members = await views.list_members(
+        tx, known.place, after=last - RECENT, last=last, limit=USERS_SHOWN
+    )
     return AccountBody(
         account=account,
         as_of=at,
         profile=ProfileBody(**{name: told.value for name, told in known.profile.items()}),
-        users_total=await views.get_members_total(tx, known.place, by=last),
-        users=_users(members, by_user),
-        usage=await _usage(tx, known.place, at, days, habit_at(days, at, scale), by_user),
+        users_total=await views.get_members_total(tx, known.place, last=last),
+        users=[_user(member) for member in members],
+        usage=UsageBody(
+            **_habit(habit_at(days, at, scale), at),
+            **_recent(days, last),
+            **await _shares(tx, known.place, last),
+            strip=_strip(days, last),
+        ),
         score=score_body(account, days, at, scale),
     )
 
 
-def _users(members: Sequence[Member], by_user: Sequence[Count]) -> list[UserBody]:
-    events = {count.name: count.events for count in by_user}
-    return [
-        UserBody(
-            user=member.user,
-            role=member.role,
-            signed_up_at=member.signed_up_at or member.identified_at,
-            first_seen_on=member.first_on,
-            last_seen_on=member.last_on,
-            events=events.get(member.user, 0),
-        )
-        for member in members
-    ]
-
-
-async def _usage(
-    tx: Tx,
-    place: Place,
-    at: datetime,
-    days: Sequence[ActiveDay],
-    habit: Habit | None,
-    by_user: Sequence[Count],
-) -> UsageBody:
-    last = last_whole_day(at)
-    after = last - RECENT
-    recent = [day for day in days if day.day > after]
-    features = await views.list_features(tx, place, after=after, last=last)
-    return UsageBody(
-        first_event_at=habit.first_at if habit else None,
-        last_event_at=last_event_before(habit, at) if habit else None,
-        usual_gap_days=exp(habit.usual_gap) if habit and habit.usual_gap is not None else None,
-        early_active_weeks=habit.early_weeks if habit else None,
-        events=sum(day.events for day in recent),
-        active_days=len(recent),
-        active_users=len(by_user),
-        top_user=_top_user(by_user),
-        breadth=len(features),
-        features=[
-            FeatureUse(feature=count.name, events=count.events)
-            for count in features[:FEATURES_SHOWN]
-        ],
-        strip=_strip(days, last),
+def _user(member: Member) -> UserBody:
+    return UserBody(
+        user=member.user,
+        role=member.role,
+        signed_up_at=member.signed_up_at or member.identified_at,
+        first_seen_on=member.first_on,
+        last_seen_on=member.last_on,
+        events=member.events,
     )
 
 
-def _top_user(by_user: Sequence[Count]) -> TopUser | None:
-    """The busiest user with their share of what all users did."""
-    if not by_user:
-        return None
-    total = sum(count.events for count in by_user)
-    return TopUser(user=by_user[0].name, share=by_user[0].events / total)
+def _habit(habit: Habit | None, at: datetime) -> dict[str, Any]:
+    if habit is None:
+        names = ("first_event_at", "last_event_at", "usual_gap_days", "early_active_weeks")
+        return dict.fromkeys(names)
+    return {
+        "first_event_at": habit.first_at,
+        "last_event_at": last_event_before(habit, at),
+        "usual_gap_days": None if habit.usual_gap is None else exp(habit.usual_gap),
+        "early_active_weeks": habit.early_weeks,
+    }
+
+
+def _recent(days: Sequence[ActiveDay], last: date) -> dict[str, Any]:
+    recent = [day.events for day in days if day.day > last - RECENT]
+    return {"events": sum(recent), "active_days": len(recent)}
+
+
+async def _shares(tx: Tx, place: Place, last: date) -> dict[str, Any]:
+    """Who and what the recent use is made of."""
+    users = await views.list_active_users(tx, place, after=last - RECENT, last=last, limit=1)
+    features = await views.list_features(
+        tx, place, after=last - RECENT, last=last, limit=FEATURES_SHOWN
+    )
+    return {
+        "active_users": users[0].names if users else 0,
+        "top_user": _top_user(users[0]) if users else None,
+        "breadth": features[0].names if features else 0,
+        "features": [FeatureUse(feature=most.name, events=most.events) for most in features],
+    }
+
+
+def _top_user(most: Most) -> TopUser:
+    return TopUser(user=most.name, share=most.events / most.all_events)
 
 
 def _strip(days: Sequence[ActiveDay], last: date) -> list[DailyUse]:

@@ -13,6 +13,7 @@ from shared.db import Tx
 from shared.http import InvalidRequest, NotFound
 
 PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # no product was used before
 STEP = re.compile(r"([1-9]\d{0,3})([hdw])", re.ASCII)
 STEP_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -36,6 +37,13 @@ class AccountUnknown(NotFound):
 
 def instant_of(name: str, given: str) -> datetime:
     """The instant that parameter `name` gives. Raises InvalidRequest for anything else."""
+    instant = _parsed(name, given)
+    if instant < EARLIEST:
+        raise InvalidRequest(f"{name}: {given!r} lies before 1970")
+    return instant
+
+
+def _parsed(name: str, given: str) -> datetime:
     try:
         if PLAIN_DATE.fullmatch(given):
             day = date.fromisoformat(given)
@@ -66,7 +74,8 @@ def step_of(given: str) -> timedelta:
 
 async def known_account(tx: Tx, caller: Caller, account: str) -> Known:
     """The account. Raises AccountUnknown, also where only another workspace has it."""
-    known = await get_account(tx, caller.workspace, account)
+    # PostgreSQL keeps no NUL in a text, so no account has one in its id.
+    known = None if "\0" in account else await get_account(tx, caller.workspace, account)
     if known is None:
         raise AccountUnknown(f"account {account!r} is not known in this workspace")
     return known

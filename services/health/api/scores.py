@@ -193,7 +193,7 @@ async def list_scores(
     """Every account with an event before `as_of`, whole and by account id; `t` is as given."""
     at = instant_or_now("as_of", as_of, request)
     given = format_instant(at) if as_of is None else as_of
-    chunks = _standings(request.app.state.database, caller, at)
+    chunks = await _begun(_standings(request.app.state.database, caller, at))
     if format is ScoresFormat.CSV:
         return StreamingResponse(_as_csv(chunks, given), media_type="text/csv; charset=utf-8")
     return StreamingResponse(_as_json(chunks, given), media_type="application/json")
@@ -224,6 +224,18 @@ async def _standings(database: Database, caller: Caller, at: datetime) -> AsyncI
         if len(standings) < ACCOUNTS_AT_ONCE:
             return
         after = standings[-1].account
+
+
+async def _begun(chunks: AsyncIterator[list[Line]]) -> AsyncIterator[list[Line]]:
+    """The same chunks, the first one read: what fails at once is an error, not half a 200."""
+    first = await anext(chunks)
+
+    async def whole() -> AsyncIterator[list[Line]]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return whole()
 
 
 def _lines(standings: Sequence[Standing], at: datetime, scale: Scale) -> Iterator[Line]:

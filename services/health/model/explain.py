@@ -28,7 +28,7 @@ from services.health.model.score import (
     recent_active_weeks,
     weeks_left,
 )
-from services.health.model.words import NO_USE, days_in_words, weeks_in_words
+from services.health.model.words import NO_USE, days_in_words, gap_in_words, weeks_in_words
 
 CONFIG_VERSION = "default@1"  # the scorecard that ships: usage alone
 DELTA_DAYS = 30  # changes are told against the score so many days before
@@ -45,10 +45,14 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Contribution:
-    """What one measure adds to the score, 0 to 100 points, and why."""
+    """What one measure adds to the score, 0 to 100 points, and why.
+
+    `counted` is the part of the words that counts, "9 active days of the last 30".
+    """
 
     measure: Measure
     points: float
+    counted: str
     words: str
     values: Values
 
@@ -136,11 +140,13 @@ def _contributions(
     """The heavier term first: weeks weigh twice what days weigh."""
     points = points_of(days, weeks)
     since_use = days_since_use(habit, at)
+    counted_weeks, counted_days = weeks_in_words(habit, at, scale), days_in_words(habit, at)
     return (
         Contribution(
             measure=Measure.ACTIVE_WEEKS,
             points=points[Measure.ACTIVE_WEEKS],
-            words=weeks_in_words(habit, at, scale),
+            counted=counted_weeks,
+            words=f"{counted_weeks}; {gap_in_words(habit, at)}",
             values={
                 "active": recent_active_weeks(habit, at, scale),
                 "of": SEEN_WEEKS,
@@ -152,7 +158,8 @@ def _contributions(
         Contribution(
             measure=Measure.ACTIVE_DAYS,
             points=points[Measure.ACTIVE_DAYS],
-            words=days_in_words(habit, at),
+            counted=counted_days,
+            words=counted_days,
             values={
                 "active": recent_active_days(habit, at),
                 "of": SEEN_DAYS,
@@ -164,6 +171,7 @@ def _contributions(
         Contribution(
             measure=Measure.NO_USE,
             points=points[Measure.NO_USE],
+            counted="",
             words="what an account without any use scores",
             values={},
         ),
@@ -190,14 +198,10 @@ def deltas(now: Score, then: Score, *, since: datetime) -> tuple[Delta, ...]:
 
 
 def _delta(now: Contribution, then: Contribution | None, *, since: datetime) -> Delta:
-    counted = "active weeks" if now.measure is Measure.ACTIVE_WEEKS else "active days"
     was = then.values["active"] if then else 0
     return Delta(
         measure=now.measure,
         points=now.points - (then.points if then else 0.0),
-        words=(
-            f"{now.values['active']} {counted} of the last {now.values['of']},"
-            f" {was} {DELTA_DAYS} days before"
-        ),
+        words=f"{now.counted} ({DELTA_DAYS} days before: {was})",
         since=since,
     )

@@ -18,11 +18,10 @@ NO_USE = "no use of the product so far"
 
 
 def weeks_in_words(habit: Habit, at: datetime, scale: Scale) -> str:
-    """How steady the use is: "11 active weeks of the last 13; usually every 3 days, now 11"."""
+    """How steady the use is: "11 active weeks of the last 13"."""
     active = recent_active_weeks(habit, at, scale)
     span = "week" if scale.week_days == A_WEEK else f"{scale.week_days}-day span"
-    counted = f"{active or 'no'} active {span}{'' if active == 1 else 's'}"
-    return f"{counted} of the last {SEEN_WEEKS}; {gap_in_words(habit, at)}"
+    return f"{active or 'no'} active {span}{'' if active == 1 else 's'} of the last {SEEN_WEEKS}"
 
 
 def days_in_words(habit: Habit, at: datetime) -> str:

@@ -1,7 +1,7 @@
 """What the API shows: one account with its use and its people, and all accounts in chunks."""
 
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,7 +45,7 @@ class Standing(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A member: the days on which events named them, and what was said of them."""
+    """A member: when events named them, what was said of them, and their recent events."""
 
     user: str
     first_on: date
@@ -53,13 +53,16 @@ class Member(NamedTuple):
     role: str | None
     signed_up_at: str | None
     identified_at: datetime | None
+    events: int
 
 
-class Count(NamedTuple):
-    """Events under a name."""
+class Most(NamedTuple):
+    """The busiest of a kind (users, features), and how many and how busy all of them are."""
 
     name: str
     events: int
+    names: int
+    all_events: int
 
 
 async def get_account(tx: Tx, workspace: str, account: str) -> Known | None:
@@ -116,59 +119,70 @@ async def list_standings(
     ]
 
 
-async def list_features(tx: Tx, place: Place, *, after: date, last: date) -> list[Count]:
-    """Events of each feature used on the days after `after` up to `last`, the most used first."""
-    return await _counts(
-        tx,
-        "SELECT feature AS name, sum(events)::bigint AS events FROM feature_day"
-        " WHERE workspace = :workspace AND account = :account AND day > :after AND day <= :last"
-        " GROUP BY feature ORDER BY 2 DESC, 1",
-        place,
-        after=after,
-        last=last,
-    )
+async def list_features(tx: Tx, place: Place, *, after: date, last: date, limit: int) -> list[Most]:
+    """The features used most on the days after `after` up to `last`."""
+    return await _list_most(tx, "feature_day", "feature", place, after, last, limit)
 
 
-async def list_user_events(tx: Tx, place: Place, *, after: date, last: date) -> list[Count]:
-    """Events of each user active on the days after `after` up to `last`, the busiest first."""
-    return await _counts(
-        tx,
-        'SELECT "user" AS name, sum(events)::bigint AS events FROM user_day'
-        " WHERE workspace = :workspace AND account = :account AND day > :after AND day <= :last"
-        ' GROUP BY "user" ORDER BY 2 DESC, 1',
-        place,
-        after=after,
-        last=last,
-    )
+async def list_active_users(
+    tx: Tx, place: Place, *, after: date, last: date, limit: int
+) -> list[Most]:
+    """The users with the most events on the days after `after` up to `last`."""
+    return await _list_most(tx, "user_day", '"user"', place, after, last, limit)
 
 
-async def _counts(tx: Tx, sql: str, place: Place, **arguments: Any) -> list[Count]:
+async def _list_most(
+    tx: Tx, table: str, name: str, place: Place, after: date, last: date, limit: int
+) -> list[Most]:
     found = await rows(
-        tx, sql, {"workspace": place.workspace, "account": place.number, **arguments}
+        tx,
+        f"SELECT {name} AS name, sum(events)::bigint AS events, count(*) OVER () AS names,"
+        f" (sum(sum(events)) OVER ())::bigint AS all_events FROM {table}"
+        " WHERE workspace = :workspace AND account = :account AND day > :after AND day <= :last"
+        f" GROUP BY {name} ORDER BY 2 DESC, 1 LIMIT :limit",
+        {
+            "workspace": place.workspace,
+            "account": place.number,
+            "after": after,
+            "last": last,
+            "limit": limit,
+        },
     )
-    return [Count(row.name, row.events) for row in found]
+    return [Most(*row) for row in found]
 
 
-async def list_members(tx: Tx, place: Place, *, by: date, limit: int) -> list[Member]:
-    """Members seen by the end of day `by`, those seen last first."""
+async def list_members(
+    tx: Tx, place: Place, *, after: date, last: date, limit: int
+) -> list[Member]:
+    """Members seen by the end of `last`, the newest first, with their events after `after`."""
     found = await rows(
         tx,
         "SELECT m.\"user\", m.first_on, m.last_on, p.profile #>> '{role,0}' AS role,"
-        " p.profile #>> '{signed_up_at,0}' AS signed_up_at, p.identified_at FROM member m"
+        " p.profile #>> '{signed_up_at,0}' AS signed_up_at, p.identified_at,"
+        " coalesce((SELECT sum(d.events) FROM user_day d WHERE d.workspace = m.workspace"
+        "   AND d.account = m.account AND d.day > :after AND d.day <= :last"
+        '   AND d."user" = m."user"), 0)::bigint AS events'
+        " FROM (SELECT * FROM member WHERE workspace = :workspace AND account = :account"
+        '   AND first_on <= :last ORDER BY last_on DESC, "user" LIMIT :limit) AS m'
         ' LEFT JOIN person p ON p.workspace = m.workspace AND p."user" = m."user"'
-        " WHERE m.workspace = :workspace AND m.account = :account AND m.first_on <= :by"
-        ' ORDER BY m.last_on DESC, m."user" LIMIT :limit',
-        {"workspace": place.workspace, "account": place.number, "by": by, "limit": limit},
+        ' ORDER BY m.last_on DESC, m."user"',
+        {
+            "workspace": place.workspace,
+            "account": place.number,
+            "after": after,
+            "last": last,
+            "limit": limit,
+        },
     )
     return [Member(*row) for row in found]
 
 
-async def get_members_total(tx: Tx, place: Place, *, by: date) -> int:
-    """How many members were seen by the end of day `by`."""
+async def get_members_total(tx: Tx, place: Place, *, last: date) -> int:
+    """How many members were seen by the end of day `last`."""
     found = await rows(
         tx,
         "SELECT count(*) AS members FROM member"
-        " WHERE workspace = :workspace AND account = :account AND first_on <= :by",
-        {"workspace": place.workspace, "account": place.number, "by": by},
+        " WHERE workspace = :workspace AND account = :account AND first_on <= :last",
+        {"workspace": place.workspace, "account": place.number, "last": last},
     )
     return int(found[0].members)

@@ -106,4 +106,4 @@ def test_deltas_add_up_to_the_change_of_the_score():
     assert sum(delta.points for delta in changed) == pytest.approx(now.score - then.score)
     assert abs(changed[0].points) >= abs(changed[1].points)
     words = {delta.measure: delta.words for delta in changed}
-    assert words[Measure.ACTIVE_DAYS] == "3 active days of the last 30, 1 30 days before"
+    assert words[Measure.ACTIVE_DAYS] == "3 active days of the last 30 (30 days before: 1)"
