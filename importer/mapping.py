@@ -64,7 +64,7 @@ REQUIRED: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     Kind.PAGE: (("time",), PERSON),
     Kind.SCREEN: (("time",), PERSON),
     Kind.IDENTIFY: (PERSON,),
-    Kind.GROUP: (("account",), PERSON),
+    Kind.GROUP: (("account",),),
 }
 
 
@@ -94,6 +94,9 @@ class ColumnMapping:
         made: dict[str, Any] = {"type": self.kind.value}
         for target, value in found.items():
             PLACES[target.partition(".")[0]](made, target, value, self)
+        if self.kind is Kind.GROUP and not found.keys() & {*PERSON}:
+            # The form wants a person, a list of accounts has none; an anonymous one is no member.
+            made["anonymousId"] = made["groupId"]
         return made
 
     def values(self, columns: Columns) -> dict[str, Any]:

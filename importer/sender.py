@@ -104,15 +104,19 @@ def body_of(entries: Sequence[Entry]) -> bytes:
 
 
 def outcomes(entries: Sequence[Entry], reply: Mapping[str, Any]) -> list[Outcome]:
-    """What the edge's reply says of each entry, in their order."""
+    """What the edge's reply says of each entry, in their order.
+
+    Of repeats it tells the number alone: so many of the others count as such, whichever they are.
+    """
     rejected = {found["index"]: found for found in reply.get("rejected", [])}
-    repeated = _repeated(reply)
+    repeats = reply.get("duplicates", 0)
     made: list[Outcome] = []
     for index, entry in enumerate(entries):
         if (refusal := rejected.get(index)) is not None:
             made.append(_rejected(entry, str(refusal["code"]), str(refusal["message"])))
         else:
-            made.append(REPEATED if index in repeated else ACCEPTED)
+            made.append(REPEATED if repeats > 0 else ACCEPTED)
+            repeats -= 1
     return made
 
 
@@ -128,13 +132,6 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return None
     aware = until if until.tzinfo else until.replace(tzinfo=UTC)
     return min(max((aware - now).total_seconds(), 0.0), LONGEST_PAUSE_SECONDS)
-
-
-def _repeated(reply: Mapping[str, Any]) -> set[int]:
-    """Indexes of the events that the edge had before."""
-    return {
-        found["index"] for found in reply.get("results", []) if found.get("status") == "duplicate"
-    }
 
 
 def _rejected(entry: Entry, code: str, message: str) -> Rejected:

@@ -51,6 +51,14 @@ def test_row_becomes_a_group_call_with_traits():
     }
 
 
+def test_list_of_accounts_needs_no_people():
+    mapping = ColumnMapping(kind=Kind.GROUP, columns={"account": "id"})
+
+    event = mapping.event({"id": "acme"})
+
+    assert event == {"type": "group", "groupId": "acme", "anonymousId": "acme"}
+
+
 def test_dotted_column_reaches_into_nested_objects():
     mapping = ColumnMapping(columns={**TRACK.columns, "user": "actor.id"})
 

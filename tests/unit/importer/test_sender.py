@@ -30,12 +30,12 @@ def test_body_is_a_gzip_segment_batch():
 
 def test_reply_tells_each_events_outcome():
     reply = {
-        "accepted": 2,
-        "rejected": [{"index": 1, "messageId": "m-2", "code": "too_old", "message": "no"}],
-        "results": [{"index": 2, "status": "duplicate"}],
+        "accepted": 1,
+        "duplicates": 1,
+        "rejected": [{"index": 0, "messageId": "m-1", "code": "too_old", "message": "no"}],
     }
 
-    assert outcomes(ENTRIES, reply) == [ACCEPTED, Rejected(3, "too_old", "no", "m-2"), REPEATED]
+    assert outcomes(ENTRIES, reply) == [Rejected(2, "too_old", "no", "m-1"), REPEATED, ACCEPTED]
 
 
 async def test_busy_edge_is_asked_again_after_the_time_it_names():
