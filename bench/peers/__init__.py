@@ -1,0 +1,1 @@
+"""What most people would write, as a good tutorial shows it: the baselines of the claims."""
