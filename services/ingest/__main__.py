@@ -8,9 +8,12 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from services.ingest.api import routes, workspaces
+from services.ingest.api import receipts, routes, workspaces
 from services.ingest.api.delivery import Delivery
 from services.ingest.api.edge import Edge, Front
+from services.ingest.api.readiness import DatabaseProbe
+from services.ingest.handlers import LANES
+from services.ingest.schedule import jobs
 from services.ingest.settings import IngestSettings
 from shared.clock import utc_now
 from shared.db import Database
@@ -25,21 +28,26 @@ def build() -> Service:
     )
     delivery = Delivery(settings, client_id=f"ingest-edge@{socket.gethostname()}:{os.getpid()}")
     edge = Edge(settings, database, delivery, utc_now)
+    probe = DatabaseProbe(database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        probe.start()
         await edge.start()
         yield
         await edge.stop()
+        await probe.stop()
 
     return Service(
         name="ingest",
         description="Takes events in: 200 means that they stand in Kafka.",
         settings=settings,
-        routers=(routes.router, workspaces.router),
+        routers=(routes.router, workspaces.router, receipts.router),
         database=database,
         migrations=Path(__file__).parent / "migrations",
-        checks={"kafka writer": delivery.why_not_ready},
+        lanes=LANES,
+        jobs=jobs(settings),
+        checks={"database": probe.why_not_ready, "kafka writer": delivery.why_not_ready},
         state={"edge": edge},
         lifespan=lifespan,
         front=lambda app: Front(app, edge),

@@ -36,6 +36,7 @@ from services.ingest.model.refusals import (
 )
 from services.ingest.model.segment import Reception
 from services.ingest.settings import IngestSettings
+from services.ingest.store import receipts
 from shared import auth, telemetry
 from shared.clock import Clock
 from shared.db import Database
@@ -99,17 +100,17 @@ class Sender:
     event_mapping: Mapping[str, str]
 
 
-class _Rejection(msgspec.Struct, omit_defaults=True):
+class _Rejection(msgspec.Struct, omit_defaults=True, rename="camel"):
     index: int
-    messageId: str
+    message_id: str
     code: str
     message: str
     line: int | None = None
 
 
-class _Assigned(msgspec.Struct):
+class _Assigned(msgspec.Struct, rename="camel"):
     index: int
-    messageId: str
+    message_id: str
 
 
 class _Taken(msgspec.Struct):
@@ -142,8 +143,15 @@ class Edge:
         self._body_bytes = 0
 
     async def start(self) -> None:
-        """Begin to connect to Kafka; does not wait for it."""
+        """Remember the newest events, and begin to connect to Kafka; does not wait for it."""
         self.delivery.start()
+        try:
+            async with self._database.transaction() as tx:
+                newest = await receipts.list_newest_ids(tx, self._settings.recent_ids)
+        except TransientError as error:
+            log.warning("begins_without_recent_ids", error=error.message)
+        else:
+            self.delivery.recent.warm(newest)
 
     async def stop(self) -> None:
         """Send what is open."""
@@ -164,8 +172,9 @@ class Edge:
             return self._try_again(error)
         except Disconnected:
             raise
-        except Exception as error:  # noqa: BLE001 - the runtime's own door, as FastAPI's handler is
-            log.error("request_failed", route=scope["path"], exc_info=error)
+        except Exception:
+            # The last resort, as FastAPI's own handler is for the other routes.
+            log.exception("request_failed", route=scope["path"])
             return _problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "internal_error",
@@ -217,8 +226,7 @@ class Edge:
             touched, repeated = self.delivery.hand_over(intake, reception, sender.caller.key_id)
             acks |= touched
             repeats += repeated
-            for all_of, some in zip(whole, intake, strict=True):
-                all_of.extend(some)  # type: ignore[arg-type]
+            whole.extend(intake)
         await self.delivery.stand(acks)
         _count(reception.source, whole, repeats)
         return Reply(HTTPStatus.OK, _taken(whole, repeats, batch.lines), JSON)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 from starlette.types import Receive, Scope, Send
 
 from services.ingest.api.edge import ROUTES, Edge, send_reply
@@ -21,6 +22,7 @@ class SentEvent(BaseModel):
 
     model_config = ConfigDict(
         extra="allow",
+        alias_generator=to_camel,
         json_schema_extra={
             "examples": [
                 {
@@ -39,20 +41,18 @@ class SentEvent(BaseModel):
     type: Literal["track", "identify", "group", "page", "screen", "alias"] = Field(
         description="The call; on a path of its own the path gives it."
     )
-    messageId: str | None = Field(  # noqa: N815 - Segment's name
+    message_id: str | None = Field(
         default=None, max_length=100, description="Your id; a repeat is counted once."
     )
-    userId: str | float | None = Field(  # noqa: N815 - Segment's name
+    user_id: str | float | None = Field(
         default=None, description="The person; this or anonymousId is required."
     )
-    anonymousId: str | float | None = Field(  # noqa: N815 - Segment's name
+    anonymous_id: str | float | None = Field(
         default=None, description="The visitor before sign-up."
     )
     event: str | None = Field(default=None, description="track: what was done.")
-    groupId: str | float | None = Field(  # noqa: N815 - Segment's name
-        default=None, description="group: the account."
-    )
-    previousId: str | float | None = Field(  # noqa: N815 - Segment's name
+    group_id: str | float | None = Field(default=None, description="group: the account.")
+    previous_id: str | float | None = Field(
         default=None, description="alias: the id that userId replaces."
     )
     timestamp: str | None = Field(default=None, description="When it happened, ISO 8601.")
@@ -63,11 +63,11 @@ class SentEvent(BaseModel):
     )
 
 
-class SentBatch(BaseModel):
+class SentBatch(BaseModel, alias_generator=to_camel):
     """Up to 2,500 events and 500 KB (on /v1/import 5 MiB), at most 32 KiB each."""
 
     batch: list[SentEvent] = Field(description="The events.")
-    sentAt: str | None = Field(  # noqa: N815 - Segment's name
+    sent_at: str | None = Field(
         default=None, description="Your clock when you sent it: corrects the events' times."
     )
     context: dict[str, Any] | None = Field(
@@ -75,23 +75,21 @@ class SentBatch(BaseModel):
     )
 
 
-class Rejection(BaseModel):
+class Rejection(BaseModel, alias_generator=to_camel):
     """An event that was not accepted. It is kept and can be seen in /v1/dead-letters."""
 
     index: int = Field(description="Its place in the batch, from 0.")
-    messageId: str = Field(  # noqa: N815 - Segment's name
-        description="Its id, given by us where it had none."
-    )
+    message_id: str = Field(description="Its id, given by us where it had none.")
     code: str = Field(description="Stable reason.", examples=["missing_event"])
     message: str = Field(description="What is wrong, for people.")
     line: int | None = Field(default=None, description="NDJSON: its line, from 1.")
 
 
-class AssignedId(BaseModel):
+class AssignedId(BaseModel, alias_generator=to_camel):
     """The id we gave to an event that came without."""
 
     index: int = Field(description="Its place in the batch, from 0.")
-    messageId: str = Field(description="Ask for its receipt by this.")  # noqa: N815
+    message_id: str = Field(description="Ask for its receipt by this.")
 
 
 class Taken(BaseModel):

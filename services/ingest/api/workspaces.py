@@ -204,9 +204,6 @@ async def _own(caller: Managing, id: Annotated[str, Path(max_length=63)]) -> str
     return caller.workspace
 
 
-Own = Annotated[str, Depends(_own)]
-
-
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
@@ -233,7 +230,7 @@ async def create_workspace(
 
 @router.patch("/{id}", summary="Change a workspace (its manage key)")
 async def change_workspace(
-    request: Request, own: Own, body: WorkspaceChange, tx: Transaction
+    request: Request, own: Annotated[str, Depends(_own)], body: WorkspaceChange, tx: Transaction
 ) -> WorkspaceSettings:
     """Replaces what the body names, and nothing else."""
     named = body.model_dump(exclude_unset=True, exclude={"webhook_secrets"})
@@ -246,7 +243,7 @@ async def change_workspace(
 
 @router.get("/{id}/keys", summary="The keys of a workspace (its manage key)")
 async def list_keys(
-    own: Own, tx: Transaction, limit: Limit = 100, cursor: Cursor = None
+    own: Annotated[str, Depends(_own)], tx: Transaction, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[Key]:
     """Every key, also revoked ones; none with its secret."""
     after = decode_cursor(cursor) if cursor else ""
@@ -263,7 +260,9 @@ async def list_keys(
     status_code=HTTPStatus.CREATED,
     summary="Make a key (a manage key of its workspace)",
 )
-async def create_key(request: Request, own: Own, body: NewKey, tx: Transaction) -> IssuedKey:
+async def create_key(
+    request: Request, own: Annotated[str, Depends(_own)], body: NewKey, tx: Transaction
+) -> IssuedKey:
     """A new key, shown this once. It works in every service within 2 s."""
     now = request.app.state.clock()
     issued, key = _new_key(Scope(body.scope), source=body.source, expires_at=body.expires_at)
@@ -288,7 +287,10 @@ async def create_key(request: Request, own: Own, body: NewKey, tx: Transaction) 
     summary="Revoke a key (a manage key of its workspace)",
 )
 async def revoke_key(
-    request: Request, own: Own, key_id: Annotated[str, Path(max_length=64)], tx: Transaction
+    request: Request,
+    own: Annotated[str, Depends(_own)],
+    key_id: Annotated[str, Path(max_length=64)],
+    tx: Transaction,
 ) -> None:
     """Refused everywhere within 30 s. Revoking it again changes nothing."""
     if "\x00" in key_id:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET, Raw
 
-from services.ingest.model import limits
 from services.ingest.model.context import Part
 from services.ingest.model.refusals import (
     EmptyBatch,
@@ -35,15 +34,15 @@ class Batch(NamedTuple):
     """Of NDJSON: the number of the line on which each event stands, the first being 1."""
 
 
-class _SentBatch(msgspec.Struct):
+class _SentBatch(msgspec.Struct, rename="camel"):
     batch: list[Raw] | None = None
-    sentAt: object = None
+    sent_at: object = None
     context: Part = UNSET
-    writeKey: object = None
+    write_key: object = None
 
 
-class _SentAlone(msgspec.Struct):
-    writeKey: object = None
+class _SentAlone(msgspec.Struct, rename="camel"):
+    write_key: object = None
 
 
 _decode_batch = msgspec.json.Decoder(_SentBatch).decode
@@ -94,7 +93,7 @@ def batch(body: bytes, *, most_events: int | None) -> Batch:
         return _mended_batch(body, error, most_events=most_events)
     sources = [bytes(source) for source in sent.batch or ()]
     return _bounded(
-        Batch(sources, sent.sentAt, sent.context, sent.writeKey), most_events=most_events
+        Batch(sources, sent.sent_at, sent.context, sent.write_key), most_events=most_events
     )
 
 
@@ -111,7 +110,7 @@ def _mended_batch(body: bytes, error: Exception, *, most_events: int | None) -> 
         end = start + len(bytes(event))
         sources.append(body[start:end])
     return _bounded(
-        Batch(sources, sent.sentAt, sent.context, sent.writeKey), most_events=most_events
+        Batch(sources, sent.sent_at, sent.context, sent.write_key), most_events=most_events
     )
 
 
@@ -137,7 +136,7 @@ def alone(body: bytes) -> Batch:
             sent = _decode_alone(neutralised(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidJson(f"the body is no JSON object: {error}") from error
-    return Batch([body], write_key=sent.writeKey)
+    return Batch([body], write_key=sent.write_key)
 
 
 def _bounded(batch: Batch, *, most_events: int | None) -> Batch:

@@ -16,8 +16,8 @@ Identifier = str | int | float | None
 Part = Raw | UnsetType
 
 
-class _Sent(msgspec.Struct):
-    groupId: Identifier = None
+class _Sent(msgspec.Struct, rename="camel"):
+    group_id: Identifier = None
     traits: Part = UNSET
     library: Part = UNSET
     page: Part = UNSET
@@ -98,7 +98,7 @@ class Contexts:
             _Carried(sent.library, sent.page, sent.locale, sent.timezone, sent.app, sent.campaign)
         )
         return Context(
-            sent.groupId,
+            sent.group_id,
             Raw(carried) if carried != b"{}" else UNSET,
             sent.traits,
             sent.locale,

@@ -1,6 +1,7 @@
 """A slice of a request's events, each stamped or refused for itself."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +18,8 @@ from services.ingest.model.segment import Reception, Sent
 from services.ingest.model.wire import Stamped
 
 
-class Refused(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Refused:
     """An event that is not accepted, with its untouched bytes."""
 
     index: int
@@ -35,9 +37,15 @@ class Intake(NamedTuple):
     assigned: list[tuple[int, str]]
     """Index and id of the events that came without an id of their own."""
 
+    def extend(self, other: "Intake") -> None:
+        """Add what became of the next slice."""
+        self.stamped.extend(other.stamped)
+        self.refused.extend(other.refused)
+        self.assigned.extend(other.assigned)
 
-class _Claimed(msgspec.Struct):
-    messageId: object = None
+
+class _Claimed(msgspec.Struct, rename="camel"):
+    message_id: object = None
 
 
 _decode_claimed = msgspec.json.Decoder(_Claimed).decode
@@ -103,7 +111,7 @@ def _parts(sent: Sent) -> list[tuple[str, Raw]]:
 
 
 def _are_plain(events: Sequence[Sent]) -> bool:
-    """Whether surely nothing in the events breaks a limit; looked at all at once, it costs least."""
+    """Whether surely nothing in the events breaks a limit; looked at all at once, it is cheap."""
     parts = [part for sent in events for part in (sent.properties, sent.traits)]
     found = [part for part in parts if isinstance(part, Raw)]
     return limits.is_plain(b"\n".join(found), objects=len(found))
@@ -118,7 +126,7 @@ def _check(sent: Sent) -> None:
 def _claimed_id(source: bytes) -> str | None:
     """The id of an event that could not be read, as far as it can be shown; None without one."""
     try:
-        claimed = _decode_claimed(body.neutralised(source)).messageId
+        claimed = _decode_claimed(body.neutralised(source)).message_id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if type(claimed) is not str or "\x00" in claimed:

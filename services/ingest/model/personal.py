@@ -1,4 +1,4 @@
-"""Personal fields: moved out of properties and traits into `data.personal`, the only place for them.
+"""Personal fields: moved out of properties and traits into `data.personal`, their only place.
 
 Values stay byte for byte as sent; only their place changes.
 """
@@ -11,13 +11,13 @@ from msgspec import UNSET, Raw, UnsetType
 Fields = dict[str, Raw]
 
 # As sent, in lower case -> as carried on.
-PERSONAL_PROPERTIES: Mapping[str, str] = {
+PERSONAL_PROPERTIES: dict[str, str] = {
     "email": "email",
     "phone": "phone",
     "address": "address",
     "ip": "ip",
 }
-PERSONAL_TRAITS: Mapping[str, str] = PERSONAL_PROPERTIES | {
+PERSONAL_TRAITS: dict[str, str] = PERSONAL_PROPERTIES | {
     "name": "name",
     "first_name": "first_name",
     "firstname": "first_name",

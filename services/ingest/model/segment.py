@@ -7,10 +7,10 @@ names that are facts of their own and no use of the product.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from services.ingest.model import limits, personal, times, traits, wire
 from services.ingest.model.context import Context, Contexts, Identifier, Part
@@ -39,21 +39,21 @@ from shared.events.ingest import (
 FEATURE_CHARACTERS = 200
 
 
-class Sent(msgspec.Struct):
+class Sent(msgspec.Struct, rename="camel"):
     """An event as it comes in. Times are of any type: a wrong one is flagged, not refused."""
 
     type: str | None = None
-    messageId: str | None = None
-    userId: Identifier = None
-    anonymousId: Identifier = None
-    groupId: Identifier = None
-    previousId: Identifier = None
+    message_id: str | None = None
+    user_id: Identifier = None
+    anonymous_id: Identifier = None
+    group_id: Identifier = None
+    previous_id: Identifier = None
     event: str | None = None
     name: str | None = None
     category: str | None = None
     timestamp: object = None
-    originalTimestamp: object = None
-    sentAt: object = None
+    original_timestamp: object = None
+    sent_at: object = None
     properties: Part = UNSET
     traits: Part = UNSET
     context: Part = UNSET
@@ -147,8 +147,8 @@ def stamp(sent: Sent, message_id: str, reception: Reception) -> Stamped:
     answer = CALLS.get(sent.type or "")
     if answer is None:
         raise UnknownType(f"type {sent.type!r:.100} is none of {', '.join(CALLS)}")
-    user = identifier(sent.userId, name="userId")
-    anonymous = identifier(sent.anonymousId, name="anonymousId")
+    user = identifier(sent.user_id, name="userId")
+    anonymous = identifier(sent.anonymous_id, name="anonymousId")
     if user is None and anonymous is None:
         raise MissingIdentity("userId or anonymousId is required")
     moment = _moment(sent, reception)
@@ -158,12 +158,12 @@ def stamp(sent: Sent, message_id: str, reception: Reception) -> Stamped:
 
 def message_id_of(sent: Sent) -> str | None:
     """The client's own id of the event; None where it gave none."""
-    if not sent.messageId:
+    if not sent.message_id:
         return None
-    if len(sent.messageId) > limits.MESSAGE_ID_CHARACTERS:
+    if len(sent.message_id) > limits.MESSAGE_ID_CHARACTERS:
         raise SchemaViolation(f"messageId is longer than {limits.MESSAGE_ID_CHARACTERS} characters")
-    limits.check_text(sent.messageId, name="messageId")
-    return sent.messageId
+    limits.check_text(sent.message_id, name="messageId")
+    return sent.message_id
 
 
 def identifier(sent: Identifier, *, name: str) -> str | None:
@@ -178,10 +178,10 @@ def identifier(sent: Identifier, *, name: str) -> str | None:
 
 
 def _moment(sent: Sent, reception: Reception) -> Moment:
-    original = sent.originalTimestamp if sent.originalTimestamp is not None else sent.timestamp
+    original = sent.original_timestamp if sent.original_timestamp is not None else sent.timestamp
     error = reception.clock_error
-    if sent.sentAt is not None:
-        error = reception.error_of(sent.sentAt)
+    if sent.sent_at is not None:
+        error = reception.error_of(sent.sent_at)
     return times.moment(original, error=error, received_at=reception.received_at)
 
 
@@ -189,7 +189,7 @@ def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
     event, account = fact.event, fact.account
     key = partition_key(reception.workspace, account, call.user or call.anonymous)
     event_id = f"{reception.source} {call.message_id}"
-    sent_at = call.sent.sentAt if call.sent.sentAt is not None else reception.sent_at
+    sent_at = call.sent.sent_at if call.sent.sent_at is not None else reception.sent_at
     attributes = wire.Attributes(
         event_id,
         event.type,
@@ -277,7 +277,7 @@ def identify(call: Call, _: Reception) -> Fact:
 
 def group(call: Call, _: Reception) -> Fact:
     """What is known of an account; its user is a member."""
-    account = identifier(call.sent.groupId, name="groupId")
+    account = identifier(call.sent.group_id, name="groupId")
     if account is None:
         raise SchemaViolation("a group call needs `groupId`")
     sent = _fields(call.sent.traits, name="traits")
@@ -294,7 +294,7 @@ def group(call: Call, _: Reception) -> Fact:
 
 def alias(call: Call, _: Reception) -> Fact:
     """Two ids are one person."""
-    previous = identifier(call.sent.previousId, name="previousId")
+    previous = identifier(call.sent.previous_id, name="previousId")
     if call.user is None:
         raise MissingIdentity("an alias call needs `userId`")
     if previous is None:

@@ -1,4 +1,4 @@
-"""What a workspace may be called and set to. Functions raise ValueError with the offending value."""
+"""What a workspace may be called and set to. Raises ValueError with the offending value."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -10,9 +10,13 @@ LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 RESERVED_SOURCES = ("stripe", "standard")  # whose facts come by webhook
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # ISO 4217: what money is kept and reported in (no funds, metals or test codes).
-CURRENCIES = frozenset(
-    """
+CURRENCIES = _words("""
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
     CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD
     GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD
@@ -20,11 +24,9 @@ CURRENCIES = frozenset(
     NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE
     SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND
     VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG BGN ANG HRK
-    """.split()
-)
+""")
 
-NATIVE_TYPES = frozenset(
-    """
+NATIVE_TYPES = _words("""
     user.signed_up user.identified user.aliased user.removed user.consent_changed
     account.upserted deal.closed contract.upserted contract.cancelled concession.granted
     feature.shipped
@@ -33,8 +35,7 @@ NATIVE_TYPES = frozenset(
     payment.succeeded payment.failed payment.refunded payment.disputed
     error.occurred contact.logged feedback.received external.received
     content.viewed training.completed quiz.answered
-    """.split()
-)
+""")
 
 
 def workspace_id(text: str) -> str:

@@ -28,7 +28,7 @@ INGEST_TABLES_V1 = (
         part integer NOT NULL,
         "offset" bigint NOT NULL,
         appended_at timestamptz NOT NULL,
-        PRIMARY KEY (day, id)) PARTITION BY RANGE (day)""",
+        PRIMARY KEY (id, day)) PARTITION BY RANGE (day)""",
     "CREATE INDEX receipt_newest ON receipt (appended_at)",
     # How far each service had read, and when: one row a batch, by day.
     """CREATE TABLE progress (
@@ -38,7 +38,7 @@ INGEST_TABLES_V1 = (
         part integer NOT NULL,
         next_offset bigint NOT NULL,
         at timestamptz NOT NULL,
-        PRIMARY KEY (day, service, topic, part, next_offset)) PARTITION BY RANGE (day)""",
+        PRIMARY KEY (service, topic, part, next_offset, day)) PARTITION BY RANGE (day)""",
     """CREATE TABLE rejected_event (
         id uuid PRIMARY KEY,
         workspace text NOT NULL,

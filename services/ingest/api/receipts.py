@@ -1,0 +1,136 @@
+"""What became of an event, and the events that were refused or given up."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import BaseModel, Field
+
+from services.ingest.store import receipts as store
+from services.ingest.store.receipts import DeadLetterItem, Place
+from shared.auth import Caller, Keys, MissingKey, Reading, Scope, ScopeMissing, key_of
+from shared.clock import format_instant, parse_instant
+from shared.events.runtime import SERVICES
+from shared.http import (
+    Cursor,
+    InvalidRequest,
+    Limit,
+    NotFound,
+    Page,
+    Transaction,
+    decode_cursor,
+    encode_cursor,
+)
+
+router = APIRouter(prefix="/v1", tags=["receipts"])
+
+
+class Processed(BaseModel):
+    """A service has committed the event's effect, or its decision that there is none."""
+
+    at: datetime = Field(description="When it was first behind the event.")
+
+
+class Receipt(BaseModel):
+    """What became of one event. Kept 30 days."""
+
+    message_id: str = Field(description="The id it came with, or that we gave it.")
+    status: Literal["accepted", "duplicate", "rejected", "spilled"] = Field(
+        description="A repeat never turns accepted into anything worse."
+    )
+    topic: str = Field(description="Kafka topic.")
+    partition: int = Field(description="Partition of the topic.")
+    offset: int = Field(description="Place in the partition.")
+    reason: str | None = Field(default=None, description="Stable code, where it was rejected.")
+    processed_by: dict[str, Processed] = Field(
+        description="The services that read the topic and have passed the event."
+    )
+
+
+class DeadLetter(BaseModel):
+    """An event that was refused at the edge, or a record that ingest itself gave up."""
+
+    id: str = Field(description="Its id.")
+    kind: Literal["rejected", "dead_letter"] = Field(description="Refused, or given up.")
+    message_id: str | None = Field(description="The event's id, where known.")
+    code: str = Field(description="Stable reason.", examples=["missing_event"])
+    message: str = Field(description="What is wrong, for people.")
+    at: datetime = Field(description="When it was refused or given up.")
+    preview: str = Field(description="The first 500 bytes as they came.")
+
+
+async def _sending_or_reading(request: Request) -> Caller:
+    """A key that may read, or the write key that may have sent the event."""
+    key = key_of(request.headers.get("authorization"))
+    if key is None:
+        raise MissingKey("send `Authorization: Bearer <key>`")
+    keys: Keys = request.app.state.keys
+    caller = await keys.caller(key, request.app.state.clock())
+    if not (caller.may(Scope.READ) or caller.may(Scope.WRITE)):
+        raise ScopeMissing(f"this needs scope read or write, not {sorted(caller.scopes)}")
+    return caller
+
+
+SendingOrReading = Annotated[Caller, Depends(_sending_or_reading)]
+
+
+@router.get("/receipts/{message_id:path}", summary="What became of an event")
+async def get_receipt(
+    caller: SendingOrReading,
+    message_id: Annotated[str, Path(max_length=200, description="URL-encoded.")],
+    tx: Transaction,
+) -> Receipt:
+    """404 until it is known, at most 2 s after the reply that named the id."""
+    found = await store.get_receipt(tx, caller.workspace, message_id)
+    if found is None:
+        raise NotFound(f"nothing is known of message {message_id!r}")
+    processed = await store.list_processed(tx, found, SERVICES)
+    return Receipt(
+        message_id=message_id,
+        status=found.status,
+        topic=found.topic,
+        partition=found.partition,
+        offset=found.offset,
+        reason=found.reason,
+        processed_by={service: Processed(at=at) for service, at in processed.items()},
+    )
+
+
+@router.get("/dead-letters", summary="Events that were refused or given up, the newest first")
+async def list_dead_letters(
+    caller: Reading, tx: Transaction, limit: Limit = 100, cursor: Cursor = None
+) -> Page[DeadLetter]:
+    """The caller's workspace only."""
+    after = _place(cursor) if cursor else None
+    found = await store.list_dead_letters(tx, caller.workspace, after=after, limit=limit + 1)
+    page = found[:limit]
+    more = len(found) > limit
+    return Page(
+        items=[_shown(item) for item in page],
+        next_cursor=_cursor(page[-1]) if more else None,
+    )
+
+
+def _cursor(last: DeadLetterItem) -> str:
+    return encode_cursor(f"{format_instant(last.at)} {last.id}")
+
+
+def _place(cursor: str) -> Place:
+    at, _, id_ = decode_cursor(cursor).partition(" ")
+    try:
+        return Place(parse_instant(at), str(UUID(id_)))
+    except ValueError as error:
+        raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
+
+
+def _shown(item: DeadLetterItem) -> DeadLetter:
+    return DeadLetter(
+        id=item.id,
+        kind=item.kind,
+        message_id=item.message_id,
+        code=item.code,
+        message=item.message,
+        at=item.at,
+        preview=item.preview.decode("utf-8", "replace"),
+    )

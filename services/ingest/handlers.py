@@ -1,0 +1,81 @@
+"""What ingest does with events: it notes what became of its own, and how far the others have read.
+
+History has a lane of its own, so that an import delays no receipt of a live event.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.ingest.store import receipts
+from shared.bus.handlers import BatchFold, Lane
+from shared.db import Tx
+from shared.events.base import Caused, Received
+from shared.events.ingest import (
+    ACCOUNTS,
+    REJECTED,
+    UNATTRIBUTED,
+    USAGE,
+    USAGE_HISTORY,
+    USAGE_OVERFLOW,
+    AccountUpserted,
+    EventRejected,
+    UsagePageViewed,
+    UsageScreenViewed,
+    UsageTracked,
+    UserAliased,
+    UserIdentified,
+)
+from shared.events.runtime import PROGRESSED, RUNTIME_TOPICS
+
+OWN_EVENTS = (
+    UsageTracked,
+    UsagePageViewed,
+    UsageScreenViewed,
+    UserIdentified,
+    UserAliased,
+    AccountUpserted,
+    EventRejected,
+)
+
+
+async def note_receipts(tx: Tx, batch: Sequence[Received[Any]]) -> list[Caused]:
+    """Where each event stands; causes nothing."""
+    await receipts.append_receipts(tx, batch)
+    return []
+
+
+async def note_rejected(tx: Tx, batch: Sequence[Received[Any]]) -> list[Caused]:
+    """Refused events, to be seen among the dead letters; causes nothing."""
+    await receipts.append_rejected(tx, batch)
+    return []
+
+
+async def note_progress(tx: Tx, batch: Sequence[Received[Any]]) -> list[Caused]:
+    """How far each service has read; causes nothing."""
+    await receipts.append_progress(tx, batch)
+    return []
+
+
+LANES = (
+    Lane(
+        name="receipts",
+        topics=(
+            USAGE,
+            USAGE_OVERFLOW,
+            UNATTRIBUTED,
+            ACCOUNTS,
+            REJECTED,
+            *RUNTIME_TOPICS.values(),
+        ),
+        folds=(
+            BatchFold(on=OWN_EVENTS, handle=note_receipts),
+            BatchFold(on=(EventRejected,), handle=note_rejected),
+            BatchFold(on=tuple(PROGRESSED.values()), handle=note_progress),
+        ),
+    ),
+    Lane(
+        name="receipts_history",
+        topics=(USAGE_HISTORY,),
+        folds=(BatchFold(on=OWN_EVENTS, handle=note_receipts),),
+    ),
+)

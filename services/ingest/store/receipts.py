@@ -1,0 +1,291 @@
+"""What became of each event, how far every service has read, and the events that were refused.
+
+All three are projections of topics. Receipts and progress are partitioned by day, so that
+forgetting them is a DROP.
+"""
+
+import base64
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+
+from shared.db import Tx, drop_day_partitions, ensure_day_partition, rows
+from shared.events.base import Received
+from shared.events.ingest import EventRejected
+from shared.events.runtime import Progressed
+
+FORGOTTEN_AT_ONCE = 10_000
+PREVIEW_BYTES = 500
+
+
+class Receipt(NamedTuple):
+    """What became of one event."""
+
+    status: str
+    reason: str | None
+    topic: str
+    partition: int
+    offset: int
+
+
+class DeadLetterItem(NamedTuple):
+    """A record that a lane of ingest gave up, or an event that the edge refused."""
+
+    id: str
+    kind: str
+    message_id: str | None
+    code: str
+    message: str
+    at: datetime
+    preview: bytes
+
+
+class Place(NamedTuple):
+    """Where a page of dead letters begins: behind this one."""
+
+    at: datetime
+    id: str
+
+
+def receipt_id(workspace: str, message_id: str) -> bytes:
+    """16 bytes that stand for a message id within its workspace."""
+    return blake2b(f"{workspace} {message_id}".encode(), digest_size=16).digest()
+
+
+# --- folds ---------------------------------------------------------------------------------------
+
+
+async def append_receipts(tx: Tx, batch: Sequence[Received[Any]]) -> None:
+    """Note where each event stands. What was accepted stays so, whatever comes after it."""
+    first: dict[tuple[date, bytes], Received[Any]] = {}
+    for received in batch:
+        envelope = received.envelope
+        if envelope.messageid is not None:
+            day = received.appended_at.date()
+            place = (day, receipt_id(envelope.workspace, envelope.messageid))
+            known = first.get(place)
+            if known is None or (_is_rejected(known) and not _is_rejected(received)):
+                first[place] = received
+    if not first:
+        return
+    await _ensure_days(tx, "receipt", {day for day, _ in first})
+    await tx.execute(
+        text(
+            "INSERT INTO receipt AS r (day, id, workspace, event_id, status, reason, topic, part,"
+            ' "offset", appended_at)'
+            " SELECT day, id, workspace, event_id, CASE WHEN reason IS NULL THEN 'accepted'"
+            " ELSE 'rejected' END, reason, topic, part, \"offset\", appended_at FROM"
+            " unnest(CAST(:days AS date[]), CAST(:ids AS bytea[]), CAST(:workspaces AS text[]),"
+            " CAST(:event_ids AS text[]), CAST(:reasons AS text[]), CAST(:topics AS text[]),"
+            " CAST(:parts AS integer[]), CAST(:offsets AS bigint[]),"
+            " CAST(:appended AS timestamptz[])) AS u(day, id, workspace, event_id, reason, topic,"
+            ' part, "offset", appended_at)'
+            " ON CONFLICT (id, day) DO UPDATE SET event_id = excluded.event_id,"
+            " status = excluded.status, reason = excluded.reason, topic = excluded.topic,"
+            ' part = excluded.part, "offset" = excluded."offset",'
+            " appended_at = excluded.appended_at"
+            " WHERE r.status = 'rejected' AND excluded.status = 'accepted'"
+        ),
+        {
+            "days": [day for day, _ in first],
+            "ids": [id_ for _, id_ in first],
+            "workspaces": [received.envelope.workspace for received in first.values()],
+            "event_ids": [received.envelope.id for received in first.values()],
+            "reasons": [_reason(received) for received in first.values()],
+            "topics": [received.topic for received in first.values()],
+            "parts": [received.partition for received in first.values()],
+            "offsets": [received.offset for received in first.values()],
+            "appended": [received.appended_at for received in first.values()],
+        },
+    )
+
+
+def _is_rejected(received: Received[Any]) -> bool:
+    return isinstance(received.event, EventRejected)
+
+
+def _reason(received: Received[Any]) -> str | None:
+    event = received.event
+    return event.code if isinstance(event, EventRejected) else None
+
+
+async def append_rejected(tx: Tx, batch: Sequence[Received[EventRejected]]) -> None:
+    """Keep refused events with their bytes; the same one again changes nothing."""
+    await tx.execute(
+        text(
+            "INSERT INTO rejected_event (id, workspace, message_id, code, message, key_id,"
+            " dialect, source, rejected_at)"
+            " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:workspaces AS text[]),"
+            " CAST(:message_ids AS text[]), CAST(:codes AS text[]), CAST(:messages AS text[]),"
+            " CAST(:key_ids AS text[]), CAST(:dialects AS text[]), CAST(:sources AS bytea[]),"
+            " CAST(:times AS timestamptz[])) ON CONFLICT DO NOTHING"
+        ),
+        {
+            "ids": [received.envelope.id for received in batch],
+            "workspaces": [received.envelope.workspace for received in batch],
+            "message_ids": [received.event.messageid for received in batch],
+            "codes": [received.event.code for received in batch],
+            "messages": [received.event.message for received in batch],
+            "key_ids": [received.event.key_id for received in batch],
+            "dialects": [received.event.dialect for received in batch],
+            "sources": [base64.b64decode(received.event.bytes) for received in batch],
+            "times": [received.envelope.time for received in batch],
+        },
+    )
+
+
+async def append_progress(tx: Tx, batch: Sequence[Received[Progressed]]) -> None:
+    """Note how far services have read. A step back (a rebuild) is left out: the first time counts.
+
+    The service is the one whose runtime topic it stands in.
+    """
+    steps = {
+        (_service(received), step.read_topic, step.partition, step.next_offset): step.at
+        for received in reversed(batch)
+        for step in (received.event,)
+    }
+    await _ensure_days(tx, "progress", {at.date() for at in steps.values()})
+    await tx.execute(
+        text(
+            "INSERT INTO progress (day, service, topic, part, next_offset, at)"
+            " SELECT * FROM unnest(CAST(:days AS date[]), CAST(:services AS text[]),"
+            " CAST(:topics AS text[]), CAST(:parts AS integer[]), CAST(:offsets AS bigint[]),"
+            " CAST(:times AS timestamptz[])) AS u(day, service, topic, part, next_offset, at)"
+            " WHERE NOT EXISTS (SELECT FROM progress p WHERE p.service = u.service"
+            "   AND p.topic = u.topic AND p.part = u.part AND p.next_offset >= u.next_offset)"
+            " ON CONFLICT DO NOTHING"
+        ),
+        {
+            "days": [at.date() for at in steps.values()],
+            "services": [service for service, _, _, _ in steps],
+            "topics": [topic for _, topic, _, _ in steps],
+            "parts": [part for _, _, part, _ in steps],
+            "offsets": [offset for _, _, _, offset in steps],
+            "times": list(steps.values()),
+        },
+    )
+
+
+def _service(received: Received[Any]) -> str:
+    return received.topic.partition(".")[0]
+
+
+async def _ensure_days(tx: Tx, table: str, days: Collection[date]) -> None:
+    """Make sure `table` can take rows of these days."""
+    missing = await rows(
+        tx,
+        "SELECT day FROM unnest(CAST(:days AS date[])) AS day"
+        " WHERE to_regclass(:prefix || to_char(day, 'YYYYMMDD')) IS NULL ORDER BY day",
+        {"days": sorted(days), "prefix": f"{table}_"},
+    )
+    if missing:
+        await tx.execute(
+            text("SELECT pg_advisory_xact_lock(hashtext('receipt_days'))"),
+        )
+    for row in missing:
+        await ensure_day_partition(tx, table, row.day)
+
+
+# --- reads ---------------------------------------------------------------------------------------
+
+
+async def get_receipt(tx: Tx, workspace: str, message_id: str) -> Receipt | None:
+    """What became of an event: its acceptance before any refusal, the first before any repeat."""
+    found = await rows(
+        tx,
+        'SELECT status, reason, topic, part, "offset" FROM receipt WHERE id = :id'
+        " ORDER BY status = 'accepted' DESC, appended_at LIMIT 1",
+        {"id": receipt_id(workspace, message_id)},
+    )
+    return Receipt(*found[0]) if found else None
+
+
+async def list_processed(
+    tx: Tx, receipt: Receipt, services: Collection[str]
+) -> dict[str, datetime]:
+    """When each of `services` that reads the topic first stood behind the event."""
+    found = await rows(
+        tx,
+        "SELECT s.service, first.at FROM unnest(CAST(:services AS text[])) AS s(service)"
+        " CROSS JOIN LATERAL (SELECT p.at FROM progress p WHERE p.service = s.service"
+        "   AND p.topic = :topic AND p.part = :part AND p.next_offset > :offset"
+        "   ORDER BY p.next_offset LIMIT 1) AS first ORDER BY s.service",
+        {
+            "services": sorted(services),
+            "topic": receipt.topic,
+            "part": receipt.partition,
+            "offset": receipt.offset,
+        },
+    )
+    return {row.service: row.at for row in found}
+
+
+async def list_newest_ids(tx: Tx, limit: int) -> list[tuple[str, str]]:
+    """Workspace and event id of the newest accepted events, oldest first, `limit` at most."""
+    found = await rows(
+        tx,
+        "SELECT workspace, event_id FROM receipt WHERE status = 'accepted'"
+        " ORDER BY appended_at DESC LIMIT :limit",
+        {"limit": limit},
+    )
+    return [(row.workspace, row.event_id) for row in reversed(found)]
+
+
+async def list_dead_letters(
+    tx: Tx, workspace: str, *, after: Place | None, limit: int
+) -> list[DeadLetterItem]:
+    """Refused events and dead letters of a workspace, the newest first, `limit` at most."""
+    bound = "" if after is None else " AND ({at}, {id}) < (:at, CAST(:id AS uuid))"
+    found = await rows(
+        tx,
+        "(SELECT id, 'rejected' AS kind, message_id, code, message, rejected_at AS at,"
+        f" substring(source FOR {PREVIEW_BYTES}) AS preview FROM rejected_event"
+        f" WHERE workspace = :workspace{bound.format(at='rejected_at', id='id')}"
+        " ORDER BY rejected_at DESC, id DESC LIMIT :limit)"
+        " UNION ALL"
+        " (SELECT id, 'dead_letter', NULL, code, message, dead_at,"
+        f" substring(coalesce(value, '') FOR {PREVIEW_BYTES}) FROM dead_letter"
+        f" WHERE workspace = :workspace{bound.format(at='dead_at', id='id')}"
+        " ORDER BY dead_at DESC, id DESC LIMIT :limit)"
+        " ORDER BY at DESC, id DESC LIMIT :limit",
+        {
+            "workspace": workspace,
+            "limit": limit,
+            **({} if after is None else {"at": after.at, "id": after.id}),
+        },
+    )
+    return [
+        DeadLetterItem(
+            str(row.id), row.kind, row.message_id, row.code, row.message, row.at, bytes(row.preview)
+        )
+        for row in found
+    ]
+
+
+async def answers(tx: Tx) -> None:
+    """Ask the database for a sign of life."""
+    await tx.execute(text("SELECT 1"))
+
+
+# --- forgetting ----------------------------------------------------------------------------------
+
+
+async def forget_receipts(tx: Tx, now: datetime, *, days: int) -> None:
+    """Drop receipts and progress older than `days`."""
+    bound = now.date() - timedelta(days=days)
+    for table in ("receipt", "progress"):
+        await drop_day_partitions(tx, table, before=bound)
+
+
+async def forget_rejected(tx: Tx, now: datetime, *, days: int) -> None:
+    """Delete refused events older than `days`, some thousands a run."""
+    await tx.execute(
+        text(
+            "DELETE FROM rejected_event WHERE id IN (SELECT id FROM rejected_event"
+            " WHERE rejected_at < :bound ORDER BY rejected_at LIMIT :limit)"
+        ),
+        {"bound": now - timedelta(days=days), "limit": FORGOTTEN_AT_ONCE},
+    )
