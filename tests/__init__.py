@@ -1,1 +1,1 @@
-"""Tests, by price: unit, bus, contracts, service, system, browser, faults; stack tests the stack."""
+"""Tests, by price: unit, bus, contracts, service, system, browser, faults; and of the stack."""

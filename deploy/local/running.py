@@ -17,7 +17,7 @@ from deploy.local.servers import Servers
 from deploy.local.services import SERVICES, WITH_DATABASE, Service, chosen_port, named
 from deploy.local.supervisor import Program
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0  # six Python starts on a busy machine take a minute
 ANSWER_SECONDS = 3.0
 ASK_AGAIN_SECONDS = 0.1
 LOOK_EVERY_SECONDS = 1.0

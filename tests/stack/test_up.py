@@ -115,7 +115,7 @@ def assert_service_comes_back_after_a_crash(checkout: Checkout, url: str) -> Non
     def is_back() -> bool:
         return pid_of(checkout, "services.health") not in (crashed, 0) and answers(url)
 
-    assert wait_until(is_back, timeout_seconds=30)
+    assert wait_until(is_back, timeout_seconds=90)
 
 
 def pid_of(checkout: Checkout, module: str) -> int:

@@ -19,7 +19,7 @@ from deploy.local.services import named
 from deploy.local.waiting import wait_until
 from tests.support.homes import new_home
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 20.0
 
 
