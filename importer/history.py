@@ -173,6 +173,7 @@ class _Run:
 
     async def through(self, plan: Plan) -> None:
         """Read to the end and await every answer. Raises the first ImportFault met."""
+        self._show()  # rate and time left are counted from here
         async with edge(
             plan.url,
             plan.key,
