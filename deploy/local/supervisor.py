@@ -8,6 +8,7 @@ fingerprint), so that a second `make up` after an edit runs the edit.
 import configparser
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -145,13 +146,18 @@ def _configuration(programs: Sequence[Program]) -> str:
 
 
 def _section(program: Program) -> dict[str, str]:
+    # The supervisor takes % for the beginning of a variable.
+    return {name: value.replace("%", "%%") for name, value in _plain_section(program).items()}
+
+
+def _plain_section(program: Program) -> dict[str, str]:
     service = program.service
     told = {**program.environment, "CODE_FINGERPRINT": _fingerprint(service)}
     quoted = [f'{name}="{value}"' for name, value in told.items()]
     return {
-        "command": f"{sys.executable} -m services.{service.name} run",
+        "command": f"{shlex.quote(sys.executable)} -m services.{service.name} run",
         "directory": str(ROOT),
-        "environment": ",".join(quoted).replace("%", "%%"),
+        "environment": ",".join(quoted),
         "autorestart": "true",
         # Longer than a service takes to fail: then the supervisor waits between its tries.
         "startsecs": "5",
