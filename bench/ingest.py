@@ -23,6 +23,7 @@ from bench.stack import Stack, own_stack
 from deploy.local.layout import ROOT
 from deploy.local.ports import reserve
 from deploy.local.processes import Process
+from shared.events.base import Topic
 from shared.events.ingest import USAGE, USAGE_OVERFLOW
 
 SIZES = (1, 20, 100, 500)  # events a request
@@ -54,7 +55,7 @@ class Form:
     port: int
     path: str
     key: str
-    topics: Sequence[str]
+    topics: Sequence[Topic]
 
 
 def compare(*, rounds: int, seconds: float, tell: Callable[[str], None]) -> list[Comparison]:
@@ -153,7 +154,7 @@ def _plain(stack: Stack) -> Iterator[tuple[Form, Form]]:
             port=port.port,
             path="/v1/batch",
             key="",
-            topics=[PLAIN_TOPIC.name],
+            topics=[PLAIN_TOPIC],
         )
         yield awaited, replace(awaited, name=GATHERED, path="/gathered/v1/batch")
     port.release()
@@ -174,7 +175,7 @@ def _mainstay(stack: Stack) -> Iterator[Form]:
             port=port.port,
             path="/v1/batch",
             key=_write_key(local_url(port.port)),
-            topics=[USAGE.name, USAGE_OVERFLOW.name],
+            topics=[USAGE, USAGE_OVERFLOW],
         )
     port.release()
 

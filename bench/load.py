@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from itertools import count
+from typing import cast
 
 import msgspec
 import uvloop
@@ -52,8 +53,8 @@ class Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports are of no asyncio class, so there is nothing to check by.
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:

@@ -47,9 +47,9 @@ class Stack:
         """Create a topic of the bench's own, with the settings that declared ones get."""
         ask(topics.create(self.kafka.bootstrap, [topic], replication_factor=1))
 
-    def records_in(self, *names: str) -> int:
+    def records_in(self, *counted: Topic) -> int:
         """How many records have been written to these topics so far."""
-        return ask(_records_in(self.kafka.bootstrap, names))
+        return ask(_records_in(self.kafka.bootstrap, counted))
 
     def create_database(self, service: str) -> str:
         """Address of an empty database that belongs to the service's role."""
@@ -141,16 +141,15 @@ def _remove(home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-async def _records_in(bootstrap: str, names: Sequence[str]) -> int:
+async def _records_in(bootstrap: str, counted: Sequence[Topic]) -> int:
+    places = [
+        TopicPartition(topic.name, number)
+        for topic in counted
+        for number in range(topic.partitions)
+    ]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
-        await consumer.topics()  # learns the partitions of every topic
-        places = [
-            TopicPartition(name, number)
-            for name in names
-            for number in consumer.partitions_for_topic(name) or ()
-        ]
         return sum((await consumer.end_offsets(places)).values())
     finally:
         await consumer.stop()
