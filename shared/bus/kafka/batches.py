@@ -5,7 +5,7 @@ costs next to nothing. A request appends its events and awaits the flushes it ha
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Collection
 
 from aiokafka.errors import KafkaError
@@ -37,6 +37,11 @@ class Flush:
         self.bytes = 0
         self.acked: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Topic and partition."""
+        return self.topic.name, self.number
+
 
 class BatchWriter:
     """The edge's way to Kafka."""
@@ -44,6 +49,8 @@ class BatchWriter:
     def __init__(self, *, client_id: str, settings: KafkaSettings) -> None:
         self._producer = producer(settings, client_id=client_id, linger_ms=0)
         self._open: dict[tuple[str, int], Flush] = {}
+        # Of every partition that has a batch on its way: the full ones that wait behind it.
+        self._behind: dict[tuple[str, int], deque[Flush]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._partitions: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -108,21 +115,50 @@ class BatchWriter:
         return flush
 
     def _send_open(self) -> None:
-        """Send every open batch."""
+        """Send every open batch whose partition is idle; the others go when theirs is."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for flush in list(self._open.values()):
-            self._send(flush)
+            if flush.place not in self._behind:
+                self._send(flush)
 
     def _send(self, flush: Flush) -> None:
-        self._open.pop((flush.topic.name, flush.number), None)
-        task = asyncio.create_task(self._deliver(flush))
+        """Send `flush`, or put it in line behind the one on its way.
+
+        One at a time per partition, as aiokafka itself sends: it neither keeps the order of those
+        who wait for a place in its queue nor lets them wait as long as they may.
+        """
+        self._open.pop(flush.place, None)
+        behind = self._behind.get(flush.place)
+        if behind is not None:
+            behind.append(flush)
+            return
+        self._behind[flush.place] = deque([flush])
+        task = asyncio.create_task(self._deliver_all(flush.place))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _deliver(self, flush: Flush) -> None:
-        """Hand the batch to Kafka and tell everyone who waits for it."""
+    async def _deliver_all(self, place: tuple[str, int]) -> None:
+        """Deliver what is in line for one partition, and what has gathered there meanwhile.
+
+        When one fails, so do all behind it: their outcome is as unknown, and waiting for each in
+        turn would hold memory for minutes.
+        """
+        line = self._behind[place]
+        failure: KafkaUnavailable | None = None
+        while line:
+            flush = line.popleft()
+            if failure is None:
+                failure = await self._deliver(flush)
+            else:
+                self._fail(flush, failure)
+            if not line and (opened := self._open.pop(place, None)) is not None:
+                line.append(opened)
+        del self._behind[place]
+
+    async def _deliver(self, flush: Flush) -> KafkaUnavailable | None:
+        """Hand the batch to Kafka and tell everyone who waits for it; the failure, if any."""
         try:
             sent = await self._producer.send_batch(
                 flush.builder, flush.topic.name, partition=flush.number
@@ -130,11 +166,15 @@ class BatchWriter:
             metadata = await sent
         except (KafkaError, OSError, TimeoutError) as error:
             failure = KafkaUnavailable(f"{flush.topic.name}: {error!r}")
-            if not flush.acked.done():
-                flush.acked.set_exception(failure)
-                flush.acked.exception()  # whoever still waits sees it; nobody waiting is no fault
-        else:
-            if not flush.acked.done():
-                flush.acked.set_result(metadata.offset)
-        finally:
-            self.inflight_bytes -= flush.bytes
+            self._fail(flush, failure)
+            return failure
+        if not flush.acked.done():
+            flush.acked.set_result(metadata.offset)
+        self.inflight_bytes -= flush.bytes
+        return None
+
+    def _fail(self, flush: Flush, failure: KafkaUnavailable) -> None:
+        if not flush.acked.done():
+            flush.acked.set_exception(failure)
+            flush.acked.exception()  # whoever still waits sees it; nobody waiting is no fault
+        self.inflight_bytes -= flush.bytes
