@@ -13,7 +13,7 @@ PEERS := .venv/installed-peers
 .PHONY: demo up down status logs reset install test test-all lint types docs bench faults help
 
 demo: up ## Bring everything up and load a demo company
-	$(RUN) -m deploy.demo
+	@$(RUN) -m deploy.demo
 
 up: $(STACK) ## Bring Kafka, PostgreSQL and the six services up; addresses and keys in .local/env
 	@$(RUN) -m deploy.local up
