@@ -117,7 +117,7 @@ async def _fill(stack: Stack, topic: Topic, shape: Use, events: int, *, repeats:
     for start in range(every - REPEATED, len(records), every) if repeats else ():
         records += records[start : start + REPEATED]
     writer = BatchWriter(
-        client_id="bench", settings=KafkaSettings(kafka_bootstrap=stack.kafka.bootstrap)
+        client_id="bench", settings=KafkaSettings(bootstrap=stack.kafka.bootstrap)
     )
     await writer.start([topic])
     try:

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -13,7 +14,15 @@ from shared.bus import tables
 from shared.bus.handlers import Lane
 from shared.bus.redrive import redrive
 from shared.clock import format_instant, parse_instant
-from shared.http import Cursor, Limit, Page, Transaction, decode_cursor, encode_cursor
+from shared.http import (
+    Cursor,
+    InvalidRequest,
+    Limit,
+    Page,
+    Transaction,
+    decode_cursor,
+    encode_cursor,
+)
 
 
 class DeadLetterView(BaseModel):
@@ -34,22 +43,24 @@ class DeadLetterView(BaseModel):
     redriven_by: str | None = Field(description="Key id of whoever redrove it.")
 
 
-def dead_letter_router(service: str, lanes: Sequence[Lane]) -> APIRouter:
-    """The dead letters of one service."""
-    router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
+PREFIX = "/v1/dead-letters"
+listing = APIRouter(prefix=PREFIX, tags=["dead letters"])
 
-    @router.get("", summary="What this service gave up on, newest first")
-    async def list_dead_letters(
-        caller: Reading, tx: Transaction, limit: Limit = 100, cursor: Cursor = None
-    ) -> Page[DeadLetterView]:
-        before = parse_instant(decode_cursor(cursor)) if cursor else None
-        found = await tables.list_dead_letters(tx, caller.workspace, before=before, limit=limit + 1)
-        more = len(found) > limit
-        items = [_view(row) for row in found[:limit]]
-        return Page(
-            items=items,
-            next_cursor=encode_cursor(format_instant(items[-1].dead_at)) if more else None,
-        )
+
+@listing.get("", summary="What this service gave up on, newest first")
+async def list_dead_letters(
+    caller: Reading, tx: Transaction, limit: Limit = 100, cursor: Cursor = None
+) -> Page[DeadLetterView]:
+    """The dead letters of the caller's workspace."""
+    after = _place(cursor) if cursor else None
+    found = await tables.list_dead_letters(tx, caller.workspace, after=after, limit=limit + 1)
+    items = [_view(row) for row in found[:limit]]
+    return Page(items=items, next_cursor=_cursor(items[-1]) if len(found) > limit else None)
+
+
+def redriving(service: str, lanes: Sequence[Lane]) -> APIRouter:
+    """The route that applies a dead letter of one service with the folds of its lanes."""
+    router = APIRouter(prefix=PREFIX, tags=["dead letters"])
 
     @router.post("/{letter_id}/redrive", summary="Apply a dead letter with the code that runs now")
     async def redrive_dead_letter(
@@ -59,6 +70,19 @@ def dead_letter_router(service: str, lanes: Sequence[Lane]) -> APIRouter:
         return {"id": letter_id, "status": "applied"}
 
     return router
+
+
+def _cursor(last: DeadLetterView) -> str:
+    return encode_cursor(f"{format_instant(last.dead_at)} {last.id}")
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    """Time and id of the last dead letter of the page before."""
+    instant, _, letter_id = decode_cursor(cursor).partition(" ")
+    try:
+        return parse_instant(instant), str(UUID(letter_id))
+    except ValueError as error:
+        raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
 
 
 def _view(row: Any) -> DeadLetterView:

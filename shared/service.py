@@ -27,7 +27,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 
-from shared import auth, telemetry
+from shared import auth, dead_letters, telemetry
 from shared.bus import tables
 from shared.bus.consumer import Consumer
 from shared.bus.handlers import BatchFold, Lane
@@ -38,7 +38,6 @@ from shared.bus.redrive import redrive
 from shared.bus.relay import Relay
 from shared.clock import utc_now
 from shared.db import Database, Tx
-from shared.dead_letters import dead_letter_router
 from shared.errors import MainstayError
 from shared.events import ingest
 from shared.http import Check, Counted, build_app
@@ -83,6 +82,8 @@ class Service:
     migrations: Path | None = None
     lanes: Sequence[Lane] = ()
     jobs: Sequence[Job] = ()
+    lists_dead_letters: bool = True
+    """False: the service's own route lists them, with more beside."""
     checks: Mapping[str, Check] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the routes find at `request.app.state`, beside database, keys, clock and settings."""
@@ -297,7 +298,9 @@ def app_of(service: Service, consumers: Sequence[Consumer] = ()) -> FastAPI:
     for router in service.routers:
         app.include_router(router)
     if service.lanes:
-        app.include_router(dead_letter_router(service.name, service.lanes))
+        if service.lists_dead_letters:
+            app.include_router(dead_letters.listing)
+        app.include_router(dead_letters.redriving(service.name, service.lanes))
     return app
 
 

@@ -7,11 +7,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class KafkaSettings(BaseSettings):
     """Where Kafka is, and the bounds within which we read from it."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", frozen=True)
 
-    kafka_bootstrap: str = Field(
+    bootstrap: str = Field(
         default="127.0.0.1:19092",
-        validation_alias=AliasChoices("KAFKA_BOOTSTRAP"),
         description="Kafka brokers, host:port, separated by commas.",
     )
     batch_records: PositiveInt = Field(
@@ -36,7 +35,7 @@ class KafkaSettings(BaseSettings):
 class DatabaseSettings(BaseSettings):
     """The bounds of a service's own database. Its address is declared by each service."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DATABASE_", frozen=True)
 
     pool_size: PositiveInt = Field(default=8, description="Connections kept open.")
     pool_wait_seconds: PositiveFloat = Field(

@@ -34,7 +34,7 @@ def topics_page(services: Mapping[str, Service]) -> str:
         (
             f"`{topic.name}`",
             topic.producer,
-            topic.key,
+            f"`{topic.key}`",
             str(topic.partitions),
             "compacted" if topic.compact else _days(topic.retention_days),
             ", ".join(sorted(readers[topic.name])) or "nobody yet",
@@ -63,8 +63,9 @@ def _settings_of(settings: ServiceSettings) -> Iterator[tuple[str, str, str]]:
     prefix = str(settings.model_config.get("env_prefix", ""))
     for field_name, field in type(settings).model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            inner = field.annotation.model_fields.items()
-            yield from (_setting("", inner_name, inner_field) for inner_name, inner_field in inner)
+            inner = field.annotation
+            inner_prefix = str(inner.model_config.get("env_prefix", ""))
+            yield from (_setting(inner_prefix, *named) for named in inner.model_fields.items())
         else:
             yield _setting(prefix, field_name, field)
 

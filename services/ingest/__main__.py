@@ -46,6 +46,7 @@ def build() -> Service:
         database=database,
         migrations=Path(__file__).parent / "migrations",
         lanes=LANES,
+        lists_dead_letters=False,
         jobs=jobs(settings),
         checks={"database": probe.why_not_ready, "kafka writer": delivery.why_not_ready},
         state={"edge": edge},

@@ -347,16 +347,17 @@ def _workspace_of_key(record: Record) -> str | None:
 
 
 async def list_dead_letters(
-    tx: Tx, workspace: str, *, before: datetime | None, limit: int
+    tx: Tx, workspace: str, *, after: tuple[datetime, str] | None, limit: int
 ) -> list[Any]:
-    """The newest dead letters of a workspace, those before `before` if given."""
+    """Dead letters of a workspace, newest first; behind the one of this time and id if given."""
+    at, letter_id = after or (None, None)
     return await rows(
         tx,
         'SELECT id, event_id, event_type, lane, topic, part, "offset", code, message, value,'
         " dead_at, redriven_at, redriven_by FROM dead_letter"
-        " WHERE workspace = :workspace AND (CAST(:before AS timestamptz) IS NULL"
-        " OR dead_at < :before) ORDER BY dead_at DESC, id LIMIT :limit",
-        {"workspace": workspace, "before": before, "limit": limit},
+        " WHERE workspace = :workspace AND (CAST(:at AS timestamptz) IS NULL"
+        " OR (dead_at, id) < (:at, CAST(:id AS uuid))) ORDER BY dead_at DESC, id DESC LIMIT :limit",
+        {"workspace": workspace, "at": at, "id": letter_id, "limit": limit},
     )
 
 

@@ -28,7 +28,7 @@ from tests.support.topics import read_topic
 
 @pytest.fixture
 def settings(stack: TemporaryStack) -> KafkaSettings:
-    return KafkaSettings(KAFKA_BOOTSTRAP=stack.kafka_bootstrap)
+    return KafkaSettings(bootstrap=stack.kafka_bootstrap)
 
 
 @asynccontextmanager
@@ -99,7 +99,7 @@ async def test_an_acknowledged_event_is_applied_once_and_its_progress_is_publish
 
     applied = [row for row in await seen(database) if row[0] == "road"]
     assert len(applied) == len(set(applied)) == 500
-    told = await read_topic(settings.kafka_bootstrap, RUNTIME_TOPICS["metrics"].name)
+    told = await read_topic(settings.bootstrap, RUNTIME_TOPICS["metrics"].name)
     progress = {
         (event["data"]["partition"], event["data"]["next_offset"])
         for event in told
@@ -139,7 +139,7 @@ async def test_kafka_group_offsets_do_not_decide(database: Database, settings: K
     """Offsets committed far ahead in the group must not make us skip anything."""
     await publish(settings, "ahead", 40)
     ahead = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        bootstrap_servers=settings.bootstrap,
         group_id="metrics.ahead",
         enable_auto_commit=False,
     )
@@ -189,7 +189,7 @@ async def test_the_relay_publishes_in_commit_order_and_forgets_after_the_ack(
 
 
 async def test_an_edge_without_kafka_says_so_in_time(unused_tcp_port: int):
-    settings = KafkaSettings(KAFKA_BOOTSTRAP=f"127.0.0.1:{unused_tcp_port}")
+    settings = KafkaSettings(bootstrap=f"127.0.0.1:{unused_tcp_port}")
     writer = BatchWriter(client_id="test", settings=settings)
 
     with pytest.raises(KafkaUnavailable):

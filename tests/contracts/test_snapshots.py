@@ -32,7 +32,7 @@ def shape(event: type[Event]) -> dict[str, Any]:
 
 
 def released() -> dict[str, Any]:
-    return msgspec.json.decode(SNAPSHOT.read_bytes())
+    return msgspec.json.decode(SNAPSHOT.read_bytes(), type=dict[str, Any])
 
 
 @pytest.mark.parametrize("event_type", released()["types"])

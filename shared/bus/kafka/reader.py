@@ -59,7 +59,7 @@ class KafkaReader:
     def _new_consumer(self) -> AIOKafkaConsumer:
         settings = self._settings
         return AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap,
+            bootstrap_servers=settings.bootstrap,
             group_id=self._group,
             client_id=self._client_id,
             enable_auto_commit=False,

@@ -23,7 +23,7 @@ STOP_SECONDS = 5.0
 def producer(settings: KafkaSettings, *, client_id: str, linger_ms: int = 5) -> AIOKafkaProducer:
     """A producer with the settings that hold our promises; not started yet."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        bootstrap_servers=settings.bootstrap,
         client_id=client_id,
         acks="all",
         enable_idempotence=False,
