@@ -49,7 +49,7 @@ router = APIRouter()
 HISTORY_DAYS = 90  # what a history shows when nobody says from when
 MOST_POINTS = 1000
 EVENTS_SHOWN = 10
-ACCOUNTS_AT_ONCE = 250  # one chunk of a listing: bounds memory and the time of a transaction
+ACCOUNTS_AT_ONCE = 500  # one chunk of a listing: bounds memory and the time of a transaction
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 UNKNOWN_ACCOUNT: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "account_unknown"}

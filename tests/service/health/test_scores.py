@@ -116,7 +116,7 @@ def test_another_silence_rescales_every_score(tenant: Tenant):
 
 
 def test_all_scores_come_as_csv_with_t_as_given_and_full_precision(tenant: Tenant):
-    accounts = [f"a{number:04}" for number in range(600)]
+    accounts = [f"a{number:04}" for number in range(1100)]
     tenant.send(
         *(used("2026-03-02T12:00", workspace=tenant.workspace, account=a) for a in accounts),
         used("2026-03-20T12:00", workspace=tenant.workspace, account="later"),
@@ -126,7 +126,7 @@ def test_all_scores_come_as_csv_with_t_as_given_and_full_precision(tenant: Tenan
     for account in (*accounts[::100], "later", "=1+1"):
         tenant.wait_for_events(account, 1, "2026-03-21")
     assert wait_until(
-        lambda: len(tenant.get("/v1/scores", as_of="2026-03-10").json()["items"]) == 601,
+        lambda: len(tenant.get("/v1/scores", as_of="2026-03-10").json()["items"]) == 1101,
         timeout_seconds=AWAIT_SECONDS,
     )
 

@@ -85,7 +85,7 @@ async def tables(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 
 USE = st.tuples(
-    st.integers(0, 120 * 24),
+    st.integers(0, 4 * 24) | st.integers(0, 120 * 24),
     st.sampled_from(["acme", "umbra"]),
     st.sampled_from(["w1", "w2"]),
     st.sampled_from(["ada", "bob", None]),
@@ -120,7 +120,7 @@ def events_of(use: Sequence[Any], said: Sequence[Any]) -> list[Received[Any]]:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    use=st.lists(USE, min_size=1, max_size=30),
+    use=st.lists(USE, min_size=1, max_size=40),
     said=st.lists(SAID, max_size=5),
     chance=st.randoms(use_true_random=False),
     size=st.integers(1, 12),
