@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from shared.events import EVENT_TYPES, TOPICS
-from shared.events.base import Event
+from shared.events.base import Envelope, Event
 
 
 def examples() -> Iterator[Any]:
@@ -54,3 +54,19 @@ def test_the_usage_lanes_share_their_partition_count():
 
     assert len(lanes) == 3
     assert len({topic.partitions for topic in lanes}) == 1
+
+
+def test_a_time_without_offset_is_no_time():
+    envelope = {
+        "specversion": "1.0",
+        "id": "default 1",
+        "source": "default",
+        "type": "usage.tracked.v1",
+        "time": "2026-01-05T09:00:00",
+        "workspace": "w",
+        "partitionkey": "w/a",
+        "data": {},
+    }
+
+    with pytest.raises(msgspec.ValidationError, match="time"):
+        msgspec.json.decode(msgspec.json.encode(envelope), type=Envelope)
