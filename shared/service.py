@@ -41,7 +41,6 @@ from shared.db import Database, Tx
 from shared.errors import MainstayError
 from shared.events import ingest
 from shared.http import Check, Counted, build_app
-from shared.migrate import migrate
 from shared.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -155,6 +154,9 @@ async def _migrate(service: Service) -> None:
     if service.database is None or service.migrations is None:
         log.info("nothing_to_migrate")
         return
+    # Here, not on top: Alembic is an eighth of every start, and only this command needs it.
+    from shared.migrate import migrate  # noqa: PLC0415
+
     await migrate(
         service.database.engine.url.render_as_string(hide_password=False),
         schema=service.database.schema,
