@@ -12,7 +12,6 @@ from services.console import pages
 from services.console.client import HealthClient
 from services.console.pages import page
 from services.console.session import (
-    COOKIE,
     MOST_KEY_LETTERS,
     OwnForm,
     Sessions,
@@ -54,7 +53,7 @@ async def accounts_page(
     )
     return page(
         "accounts.html",
-        visitor=_visitor(request),
+        signed_in=_signed_in(request),
         now=request.app.state.clock(),
         accounts=found.items,
         bands=BANDS,
@@ -74,7 +73,7 @@ async def account_page(request: Request, key: VisitorKey, account: str) -> HTMLR
     found = await _health(request).get_account(key, account)
     return page(
         "account.html",
-        visitor=_visitor(request),
+        signed_in=_signed_in(request),
         now=request.app.state.clock(),
         account=found,
         profile=found.profile,
@@ -89,10 +88,10 @@ async def account_page(request: Request, key: VisitorKey, account: str) -> HTMLR
 
 @router.get("/sign-in", summary="Sign in")
 async def sign_in_page(
-    request: Request, next_path: Annotated[str, Query(alias="next", max_length=2048)] = "/"
+    next_path: Annotated[str, Query(alias="next", max_length=2048)] = "/",
 ) -> HTMLResponse:
     """Asks for a read key."""
-    return _sign_in(request, next_path)
+    return _sign_in(next_path)
 
 
 @router.post("/sign-in", summary="Begin a session", dependencies=[OwnForm])
@@ -103,15 +102,15 @@ async def sign_in(
 ) -> Response:
     """Keeps the key in a sealed cookie, once health has said that it may read."""
     if not key.strip():
-        return _sign_in(request, next_path, fault="Paste a read key first.", status=422)
+        return _sign_in(next_path, fault="Paste a read key first.", status=422)
     try:
         await _health(request).list_accounts(key.strip(), {"limit": "1"})
     except ScopeMissing:
         fault = "This key may not read. Paste a key whose scope is read or manage."
-        return _sign_in(request, next_path, fault=fault, status=HTTPStatus.FORBIDDEN)
+        return _sign_in(next_path, fault=fault, status=HTTPStatus.FORBIDDEN)
     except (InvalidKey, KeyDisabled):
         fault = "This key is not known, was withdrawn, or has expired."
-        return _sign_in(request, next_path, fault=fault, status=HTTPStatus.UNAUTHORIZED)
+        return _sign_in(next_path, fault=fault, status=HTTPStatus.UNAUTHORIZED)
     response = RedirectResponse(local_path(next_path), HTTPStatus.SEE_OTHER)
     _sessions(request).begin(response, key.strip())
     return response
@@ -126,12 +125,11 @@ async def sign_out(request: Request) -> Response:
 
 
 def _sign_in(
-    request: Request, next_path: str, *, fault: str | None = None, status: int = HTTPStatus.OK
+    next_path: str, *, fault: str | None = None, status: int = HTTPStatus.OK
 ) -> HTMLResponse:
     return page(
         "sign_in.html",
         status=status,
-        visitor=_visitor(request),
         next_path=local_path(next_path),
         fault=fault,
     )
@@ -165,11 +163,9 @@ def _sessions(request: Request) -> Sessions:
     return sessions
 
 
-def _visitor(request: Request) -> str:
-    """How the visitor is known: `session`, `default` (nobody signed in) or `none`."""
-    if COOKIE in request.cookies and _sessions(request).key(request):
-        return "session"
-    return "default" if request.app.state.settings.default_key else "none"
+def _signed_in(request: Request) -> bool:
+    """Whether the visitor has a session; without one they may still see by the default key."""
+    return _sessions(request).key(request) is not None
 
 
 def _given(**parameters: str) -> dict[str, str]:

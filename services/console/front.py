@@ -25,7 +25,6 @@ SECURITY_HEADERS = {
 }
 # FastAPI's own page of the API: it runs scripts, and shows nothing of any workspace.
 API_DOCS = ("/docs", "/redoc")
-MOST_PROBLEM_BYTES = 64 * 1024
 
 TITLES = {
     403: "Your key may not see this",
@@ -76,7 +75,7 @@ class _Answer:
         elif self._status is None:
             await self._send(message)
         else:
-            self._problem += message.get("body", b"")[:MOST_PROBLEM_BYTES]
+            self._problem += message.get("body", b"")
             if not message.get("more_body", False):
                 response = self._page(self._status)
                 await response(self._scope, self._receive, self._guarded)
