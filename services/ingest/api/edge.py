@@ -27,6 +27,7 @@ from services.ingest.model import body as bodies
 from services.ingest.model import keys as key_form
 from services.ingest.model import limits
 from services.ingest.model.body import Batch
+from services.ingest.model.context import Contexts, batch_context
 from services.ingest.model.intake import Intake, take
 from services.ingest.model.refusals import (
     LoneEventTooLarge,
@@ -140,6 +141,7 @@ class Edge:
         self._keys = auth.Keys(database, cache_seconds=settings.key_cache_seconds)
         self._clock = clock
         self._senders: dict[str, Sender] = {}
+        self._contexts = Contexts()
         self._body_bytes = 0
 
     async def start(self) -> None:
@@ -204,7 +206,7 @@ class Edge:
             batch = _parsed(route, headers, body)
             if sender is None:
                 sender = await self._sender(_inner_key(batch, scope))
-            reception = _reception(route, batch, sender, headers, received_at)
+            reception = _reception(route, batch, sender, headers, received_at, self._contexts)
             return await self._delivered(route, batch, reception, sender)
         finally:
             held.release()
@@ -349,6 +351,7 @@ def _reception(
     sender: Sender,
     headers: Mapping[bytes, bytes],
     received_at: datetime,
+    contexts: Contexts,
 ) -> Reception:
     traceparent = headers.get(b"traceparent")
     return Reception(
@@ -358,7 +361,8 @@ def _reception(
         sent_at=batch.sent_at,
         is_history=route.is_history,
         traceparent=traceparent.decode("latin-1") if traceparent else None,
-        context=batch.context,
+        contexts=contexts,
+        batch_context=batch_context(batch.context),
         event_mapping=sender.event_mapping,
     )
 

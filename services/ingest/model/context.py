@@ -1,7 +1,6 @@
 """The context of an event: the named parts that are carried on, and what is read from it.
 
-ip, userAgent and whatever else SDKs collect stop here. Events of one request mostly say the same,
-so each distinct context is read once.
+ip, userAgent and whatever else SDKs collect stop here.
 """
 
 from typing import NamedTuple
@@ -46,61 +45,83 @@ class Context(NamedTuple):
     time_zone: Part
 
 
+REMEMBERED = 20_000
+REMEMBERED_BYTES = 1024
 NOTHING = Context(None, UNSET, UNSET, UNSET, UNSET)
 
-_decode = msgspec.json.Decoder(_Sent | None).decode
+_decode = msgspec.json.Decoder(_Sent).decode
 _encode = msgspec.json.Encoder().encode
 
 
 class Contexts:
-    """Reads the contexts of one request; what the batch says stands under what an event says."""
+    """Reads contexts, and remembers the small ones: they come again and again."""
 
-    def __init__(self, of_batch: Part) -> None:
-        """`of_batch` is the batch's own context. Raises InvalidJson when that is unusable."""
+    def __init__(self) -> None:
         self._known: dict[bytes, Context] = {}
-        self._of_batch: personal.Fields = {}
-        self._default = NOTHING
-        if isinstance(of_batch, Raw) and bytes(of_batch) != b"null":
-            try:
-                self._of_batch = personal.fields_of(of_batch)
-                self._default = self._read(bytes(of_batch))
-            except (msgspec.DecodeError, UnicodeDecodeError, SchemaViolation) as error:
-                raise InvalidJson(f"the batch's context: {error}") from error
 
-    def read(self, sent: Part) -> Context:
-        """The context of one event. Raises SchemaViolation when it cannot be carried on."""
+    def read(self, sent: Part, under: "BatchContext") -> Context:
+        """The context of one event, on top of its batch's.
+
+        Raises SchemaViolation when it cannot be carried on.
+        """
         if not isinstance(sent, Raw):
-            return self._default
+            return under.whole
         source = bytes(sent)
+        if source == b"null":
+            return under.whole
+        if under.fields:
+            return _read(_merged(under.fields, source))
         known = self._known.get(source)
         if known is None:
-            known = self._known[source] = self._read(self._merged(source))
+            known = _read(source)
+            if len(source) <= REMEMBERED_BYTES:
+                if len(self._known) >= REMEMBERED:
+                    self._known.clear()
+                self._known[source] = known
         return known
 
-    def _merged(self, source: bytes) -> bytes:
-        if not self._of_batch or source == b"null":
-            return source
-        try:
-            return _encode(self._of_batch | personal.fields_of(source))
-        except msgspec.DecodeError as error:
-            raise SchemaViolation(f"context: {error}") from error
 
-    def _read(self, source: bytes) -> Context:
-        if not limits.is_plain(source, objects=1):
-            limits.check(source, name="context")
-        try:
-            sent = _decode(source)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SchemaViolation(f"context: {error}") from error
-        if sent is None:
-            return self._default
-        carried = _encode(
-            _Carried(sent.library, sent.page, sent.locale, sent.timezone, sent.app, sent.campaign)
-        )
-        return Context(
-            sent.group_id,
-            Raw(carried) if carried != b"{}" else UNSET,
-            sent.traits,
-            sent.locale,
-            sent.timezone,
-        )
+class BatchContext(NamedTuple):
+    """What a batch says for all its events; an event's own words stand above it."""
+
+    fields: personal.Fields
+    whole: Context
+
+
+NO_BATCH_CONTEXT = BatchContext({}, NOTHING)
+
+
+def batch_context(sent: Part) -> BatchContext:
+    """The context of a batch. Raises InvalidJson when it is unusable."""
+    if not isinstance(sent, Raw) or bytes(sent) == b"null":
+        return NO_BATCH_CONTEXT
+    try:
+        return BatchContext(personal.fields_of(sent), _read(bytes(sent)))
+    except (msgspec.DecodeError, UnicodeDecodeError, SchemaViolation) as error:
+        raise InvalidJson(f"the batch's context: {error}") from error
+
+
+def _merged(fields: personal.Fields, source: bytes) -> bytes:
+    try:
+        return _encode(fields | personal.fields_of(source))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SchemaViolation(f"context: {error}") from error
+
+
+def _read(source: bytes) -> Context:
+    if not limits.is_plain(source, objects=1):
+        limits.check(source, name="context")
+    try:
+        sent = _decode(source)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SchemaViolation(f"context: {error}") from error
+    carried = _encode(
+        _Carried(sent.library, sent.page, sent.locale, sent.timezone, sent.app, sent.campaign)
+    )
+    return Context(
+        sent.group_id,
+        Raw(carried) if carried != b"{}" else UNSET,
+        sent.traits,
+        sent.locale,
+        sent.timezone,
+    )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from services.ingest.model import body, limits, segment
+from services.ingest.model import body, limits, personal, segment
 from services.ingest.model.refusals import (
     EventRefused,
     EventTooLarge,
@@ -65,7 +65,11 @@ def take(
     """
     intake = Intake([], [], [])
     read = [_read(source, call) for source in sources]
-    are_plain = _are_plain([sent for sent in read if isinstance(sent, Sent)])
+    parts = [part for sent in read if isinstance(sent, Sent) for part in _parts(sent)]
+    # Looked at all at once, it is cheap; only where something shows is each event looked at.
+    together = b"\n".join([part for _, part in parts])
+    are_plain = limits.is_plain(together, objects=len(parts))
+    may_be_private = personal.may_hold(together)
     for index, (source, sent) in enumerate(zip(sources, read, strict=True), start=first):
         message_id = None
         try:
@@ -77,7 +81,8 @@ def take(
                 intake.assigned.append((index, message_id))
             if not are_plain:
                 _check(sent)
-            intake.stamped.append((index, segment.stamp(sent, message_id, reception)))
+            stamped = segment.stamp(sent, message_id, reception, may_be_private=may_be_private)
+            intake.stamped.append((index, stamped))
         except EventRefused as error:
             if message_id is None:
                 message_id = _claimed_id(source)
@@ -108,13 +113,6 @@ def _read(source: bytes, call: str | None) -> Sent | EventRefused:
 def _parts(sent: Sent) -> list[tuple[str, Raw]]:
     parts = (("properties", sent.properties), ("traits", sent.traits))
     return [(name, part) for name, part in parts if isinstance(part, Raw)]
-
-
-def _are_plain(events: Sequence[Sent]) -> bool:
-    """Whether surely nothing in the events breaks a limit; looked at all at once, it is cheap."""
-    parts = [part for sent in events for part in (sent.properties, sent.traits)]
-    found = [part for part in parts if isinstance(part, Raw)]
-    return limits.is_plain(b"\n".join(found), objects=len(found))
 
 
 def _check(sent: Sent) -> None:

@@ -13,7 +13,14 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from services.ingest.model import limits, personal, times, traits, wire
-from services.ingest.model.context import Context, Contexts, Identifier, Part
+from services.ingest.model.context import (
+    NO_BATCH_CONTEXT,
+    BatchContext,
+    Context,
+    Contexts,
+    Identifier,
+    Part,
+)
 from services.ingest.model.refusals import (
     MissingEvent,
     MissingIdentity,
@@ -77,7 +84,8 @@ class Reception:
     sent_at: object = None
     is_history: bool = False
     traceparent: str | None = None
-    context: Part = UNSET
+    contexts: Contexts = field(default_factory=Contexts)
+    batch_context: BatchContext = NO_BATCH_CONTEXT
     event_mapping: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,11 +96,9 @@ class Reception:
             traceparent=self.traceparent,
         )
         object.__setattr__(self, "prefix", common)
-        object.__setattr__(self, "contexts", Contexts(self.context))
         object.__setattr__(self, "clock_error", self.error_of(self.sent_at))
 
     prefix: bytes = field(init=False)
-    contexts: Contexts = field(init=False)
     clock_error: timedelta = field(init=False)
 
     def error_of(self, sent_at: object) -> timedelta:
@@ -111,6 +117,7 @@ class Call(NamedTuple):
     context: Context
     moment: Moment
     message_id: str
+    may_be_private: bool
 
 
 class Fact(NamedTuple):
@@ -142,8 +149,13 @@ def read(source: Raw | bytes, *, call: str | None = None) -> Sent:
     return sent
 
 
-def stamp(sent: Sent, message_id: str, reception: Reception) -> Stamped:
-    """The event as it goes to Kafka. Raises EventRefused when it cannot be accepted."""
+def stamp(
+    sent: Sent, message_id: str, reception: Reception, *, may_be_private: bool = True
+) -> Stamped:
+    """The event as it goes to Kafka. Raises EventRefused when it cannot be accepted.
+
+    `may_be_private` is False where it is known that its properties hold no personal field.
+    """
     answer = CALLS.get(sent.type or "")
     if answer is None:
         raise UnknownType(f"type {sent.type!r:.100} is none of {', '.join(CALLS)}")
@@ -152,7 +164,8 @@ def stamp(sent: Sent, message_id: str, reception: Reception) -> Stamped:
     if user is None and anonymous is None:
         raise MissingIdentity("userId or anonymousId is required")
     moment = _moment(sent, reception)
-    call = Call(sent, user, anonymous, reception.contexts.read(sent.context), moment, message_id)
+    context = reception.contexts.read(sent.context, reception.batch_context)
+    call = Call(sent, user, anonymous, context, moment, message_id, may_be_private)
     return _stamped(answer(call, reception), call, reception)
 
 
@@ -230,7 +243,7 @@ def track(call: Call, reception: Reception) -> Fact:
     native = NATIVE_TRACKS.get(reception.event_mapping.get(name, name).lower())
     if native is not None:
         return native(call)
-    noticed, properties, private = _properties(call.sent)
+    noticed, properties, private = _properties(call)
     event = UsageTracked(
         user=call.user,
         anonymous=call.anonymous,
@@ -318,7 +331,7 @@ CALLS: Mapping[str, Callable[[Call, Reception], Fact]] = {
 
 def signed_up(call: Call) -> Fact:
     """The person signed up when the event happened."""
-    noticed, properties, private = _properties(call.sent)
+    noticed, properties, private = _properties(call)
     event = UserIdentified(
         user=call.user,
         anonymous=call.anonymous,
@@ -341,7 +354,7 @@ NATIVE_TRACKS: Mapping[str, Callable[[Call], Fact]] = {
 
 
 def _viewed(kind: type[UsagePageViewed | UsageScreenViewed], call: Call) -> Fact:
-    noticed, properties, private = _properties(call.sent)
+    noticed, properties, private = _properties(call)
     name, category = call.sent.name, call.sent.category
     for said, field_name in ((name, "name"), (category, "category")):
         if said:
@@ -362,9 +375,9 @@ def _viewed(kind: type[UsagePageViewed | UsageScreenViewed], call: Call) -> Fact
 NOTHING_NOTICED = _Noticed()
 
 
-def _properties(sent: Sent) -> tuple[_Noticed, Part, Part]:
+def _properties(call: Call) -> tuple[_Noticed, Part, Part]:
     """What is read from the properties, the properties to carry on, the personal ones apart."""
-    properties = sent.properties
+    properties = call.sent.properties
     if not isinstance(properties, Raw):
         return NOTHING_NOTICED, UNSET, UNSET
     try:
@@ -373,7 +386,7 @@ def _properties(sent: Sent) -> tuple[_Noticed, Part, Part]:
         raise SchemaViolation(f"properties: {error}") from error
     if noticed is None:
         return NOTHING_NOTICED, UNSET, UNSET
-    if personal.may_hold(bytes(properties)):
+    if call.may_be_private and personal.may_hold(bytes(properties)):
         fields = personal.fields_of(properties)
         rest, private = personal.parted(fields, personal.PERSONAL_PROPERTIES)
         if private:
