@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 from sqlalchemy import text
 
 from shared.db import Database, Tx, rows
@@ -185,10 +186,18 @@ def hashed(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
+# Declares the credential in OpenAPI, so that /docs can send it; the check itself is ours.
+AUTHORIZATION = HTTPBearer(
+    auto_error=False,
+    scheme_name="key",
+    description="An API key of the workspace. HTTP Basic with the key as user name works too.",
+)
+
+
 def require(scope: Scope) -> Any:
     """A dependency that answers the Caller: 401 without a valid key, 403 without the scope."""
 
-    async def caller(request: Request) -> Caller:
+    async def caller(request: Request, _: Annotated[Any, Depends(AUTHORIZATION)]) -> Caller:
         key = key_of(request.headers.get("authorization"))
         if key is None:
             raise MissingKey("send `Authorization: Bearer <key>`")

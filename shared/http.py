@@ -10,6 +10,7 @@ import structlog
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_swagger import patch_fastapi
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -108,8 +109,13 @@ def build_app(
         version="1",
         max_body_size=MAX_BODY_BYTES,
         responses={"4XX": {"model": Problem}, "503": {"model": Problem}},
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         **options,
     )
+    # FastAPI's own /docs loads its script from a CDN: blank where the network is closed.
+    patch_fastapi(app, redirect_from_root_to_docs=False)
     app.add_exception_handler(DomainError, _domain_error)
     app.add_exception_handler(PermanentError, _permanent_error)
     app.add_exception_handler(TransientError, _transient_error)
