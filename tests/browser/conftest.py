@@ -1,7 +1,8 @@
 """A real Chromium in front of the running console; when none can be had, that is said loudly.
 
 The system's own Chromium is taken, else the one that Playwright installed, else Playwright's
-download, else the package of a Debian on which we are root.
+download, else the package of a Debian on which we are root. Nothing here outlives its module:
+Playwright keeps an event loop running, which asynchronous tests could not share.
 """
 
 import os
@@ -33,7 +34,7 @@ PAGE_MS = 20_000
 NOT_RUN = pytest.StashKey[str]()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(pytestconfig: pytest.Config) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = find_chromium(playwright)
@@ -84,19 +85,19 @@ def pytest_terminal_summary(
         terminalreporter.write_line(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mainstay(stack: TemporaryStack) -> Iterator[Mainstay]:
     with running_mainstay(stack) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console(mainstay: Mainstay) -> Iterator[ServiceProcess]:
     with ServiceProcess("console", {"HEALTH_URL": mainstay.health.url}) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tenant(mainstay: Mainstay) -> Tenant:
     """A workspace with 60 accounts, so that the list has two pages; the more days the better."""
     tenant = mainstay.new_tenant()

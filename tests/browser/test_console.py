@@ -164,6 +164,16 @@ def test_no_page_breaks_the_content_security_policy(page: Page, tenant: Tenant):
     assert complaints == []
 
 
+def test_page_of_the_api_is_shown_without_any_other_site(page: Page, console: ServiceProcess):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto("/docs")
+
+    expect(page.get_by_text("One account").first).to_be_visible()
+    assert [url for url in asked if not url.startswith((console.url, "data:"))] == []
+
+
 def test_every_page_has_one_heading_one_main_and_named_tables(page: Page, tenant: Tenant):
     sign_in(page, tenant)
     for path in ("/accounts", "/accounts/account-20", "/sign-in", "/accounts/no"):

@@ -1,4 +1,7 @@
-"""The console in front of a real health, with an account to look at."""
+"""The console in front of a real health, with accounts to look at.
+
+It is stopped after the module: two of one service would share their work in one Kafka group.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,19 +16,19 @@ from tests.system.mainstay import Mainstay, Tenant, running_mainstay, track
 ODD_ACCOUNT = "a/b <i>?&c#d"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mainstay(stack: TemporaryStack) -> Iterator[Mainstay]:
     with running_mainstay(stack) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console(mainstay: Mainstay) -> Iterator[ServiceProcess]:
     with ServiceProcess("console", {"HEALTH_URL": mainstay.health.url}) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tenant(mainstay: Mainstay) -> Tenant:
     """A workspace with a steady account, a quiet one, and one with an awkward name."""
     tenant = mainstay.new_tenant()
