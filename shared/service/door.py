@@ -1,0 +1,92 @@
+"""The HTTP door of a service: its app, what /ready looks at, and the server around it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from shared import auth, dead_letters
+from shared.bus.consumer import Consumer
+from shared.clock import utc_now
+from shared.http import Check, Counted, build_app
+from shared.service.value import Service
+
+
+def app_of(service: Service, consumers: Sequence[Consumer] = ()) -> FastAPI:
+    """The service's HTTP door as a FastAPI app."""
+    app = build_app(
+        title=f"Mainstay {service.name}",
+        description=service.description,
+        checks={**service.checks, **_lane_checks(consumers)},
+        lifespan=service.lifespan or (lambda _: nullcontext()),
+    )
+    app.state.settings = service.settings
+    app.state.clock = utc_now
+    if service.database is not None:
+        app.state.database = service.database
+        app.state.keys = auth.Keys(
+            service.database, cache_seconds=service.settings.key_cache_seconds
+        )
+    for name, value in service.state.items():
+        setattr(app.state, name, value)
+    for router in service.routers:
+        app.include_router(router)
+    if service.lanes:
+        if service.lists_dead_letters:
+            app.include_router(dead_letters.listing)
+        app.include_router(dead_letters.redriving(service.name, service.lanes))
+    return app
+
+
+def _lane_checks(consumers: Sequence[Consumer]) -> dict[str, Check]:
+    return {f"lane {consumer.lane.name}": _lane_check(consumer) for consumer in consumers}
+
+
+def _lane_check(consumer: Consumer) -> Check:
+    def check() -> str | None:
+        state = consumer.state
+        if state.stopped_because:
+            return f"stopped: {state.stopped_because}"
+        if state.waiting_for:
+            return f"waits for {state.waiting_for}"
+        return None if state.placed else "has no partitions yet"
+
+    return check
+
+
+def server_of(service: Service, consumers: Sequence[Consumer]) -> uvicorn.Server:
+    """The server of a service's app, with the hot route's short cut before it."""
+    app: ASGIApp = Counted(app_of(service, consumers), service=service.name)
+    if service.front is not None:
+        app = service.front(app)
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=service.settings.host,
+            port=service.settings.port,
+            loop="none",
+            http="httptools",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+
+
+async def serve(server: uvicorn.Server, stopping: asyncio.Event) -> None:
+    """Serve until `stopping`; the signals are ours, so uvicorn's own capture is left out."""
+    serving = asyncio.create_task(server._serve())  # noqa: SLF001
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    waiting.cancel()
+    if not stopping.is_set():
+        raise RuntimeError("the HTTP server ended by itself: is its port taken?")

@@ -1,0 +1,163 @@
+"""Runs a service: HTTP, consumers, relay and jobs in one process, ended in good order."""
+
+import asyncio
+import gc
+import os
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+import uvicorn
+
+from shared.bus import tables
+from shared.bus.consumer import Consumer
+from shared.bus.jobs import Job, JobRunner
+from shared.bus.kafka.reader import KafkaReader
+from shared.bus.kafka.writer import KafkaWriter
+from shared.bus.relay import Relay
+from shared.db import Tx
+from shared.service.door import serve, server_of
+from shared.service.stopping import stop_on_signals, watch
+from shared.service.value import Role, Service
+
+log = structlog.get_logger()
+
+
+async def run(service: Service, roles: frozenset[Role] = frozenset(Role)) -> int:
+    """Run until SIGTERM or SIGINT; the exit status. The supervisor mends what ends non-zero."""
+    stopping = asyncio.Event()
+    stop_on_signals(stopping, hard_after_seconds=service.settings.stop_seconds)
+    parts = _Parts.of(service, roles)
+    _look_at_garbage_rarely()
+    status = 0
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in parts.work(stopping):
+                group.create_task(work)
+            log.info("started", roles=sorted(roles), port=service.settings.port)
+    except* Exception as failures:
+        for failure in failures.exceptions:
+            log.critical("ended_by_fault", error=repr(failure), exc_info=failure)
+        status = 1
+    finally:
+        await parts.close()
+    log.info("stopped", status=status)
+    return status
+
+
+def _look_at_garbage_rarely() -> None:
+    """What is loaded now lives as long as the process, and what a batch makes till its commit.
+
+    To look at either again and again cost a sixth of a wide batch's CPU.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+
+
+@dataclass
+class _Parts:
+    """The running pieces of a service."""
+
+    service: Service
+    server: uvicorn.Server | None
+    consumers: list[Consumer]
+    relay: Relay | None
+    jobs: JobRunner | None
+    writer: KafkaWriter | None
+
+    @classmethod
+    def of(cls, service: Service, roles: frozenset[Role]) -> "_Parts":
+        owner = f"{service.name}@{socket.gethostname()}:{os.getpid()}"
+        consumers = _consumers(service, owner) if Role.CONSUMER in roles else []
+        relays = Role.RELAY in roles and service.database is not None
+        writer = KafkaWriter(client_id=owner, settings=service.settings.kafka) if relays else None
+        return cls(
+            service=service,
+            server=server_of(service, consumers) if Role.API in roles else None,
+            consumers=consumers,
+            relay=_relay(service, writer, owner),
+            jobs=_jobs(service, owner) if Role.JOBS in roles else None,
+            writer=writer,
+        )
+
+    def work(self, stopping: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
+        """What runs side by side, each until `stopping`."""
+        yield from (consumer.run(stopping) for consumer in self.consumers)
+        if self.relay is not None:
+            yield self.relay.run(stopping)
+        if self.jobs is not None:
+            yield self.jobs.run(stopping)
+        if self.server is not None:
+            yield serve(self.server, stopping)
+        yield watch(
+            self.service.name,
+            self.consumers,
+            watchdog_seconds=self.service.settings.kafka.watchdog_seconds,
+            stopping=stopping,
+        )
+
+    async def close(self) -> None:
+        """Give back what the pieces share."""
+        if self.writer is not None:
+            with suppress(TimeoutError):
+                await self.writer.stop()
+        if self.service.database is not None:
+            await self.service.database.close()
+
+
+def _relay(service: Service, writer: KafkaWriter | None, owner: str) -> Relay | None:
+    if service.database is None or writer is None:
+        return None
+    return Relay(service=service.name, database=service.database, writer=writer, holder=owner)
+
+
+def _jobs(service: Service, owner: str) -> JobRunner | None:
+    if service.database is None:
+        return None
+    jobs = [*service.jobs, HOUSEKEEPING]
+    return JobRunner(service=service.name, database=service.database, jobs=jobs, holder=owner)
+
+
+def _consumers(service: Service, owner: str) -> list[Consumer]:
+    """One consumer a lane; one that waits for another looks at that one's lag."""
+    if not service.lanes:
+        return []
+    assert service.database is not None, "a service with lanes has a database"
+    by_name: dict[str, Consumer] = {}
+    for lane in service.lanes:
+        ahead = by_name.get(lane.waits_for) if lane.waits_for else None
+        by_name[lane.name] = Consumer(
+            service=service.name,
+            lane=lane,
+            database=service.database,
+            reader=KafkaReader(
+                group=f"{service.name}.{lane.name}",
+                topics=[topic.name for topic in lane.topics],
+                client_id=owner,
+                settings=service.settings.kafka,
+            ),
+            settings=service.settings.kafka,
+            owner=owner,
+            may_read=_without_lag(ahead),
+        )
+    return list(by_name.values())
+
+
+def _without_lag(ahead: Consumer | None) -> Callable[[], bool]:
+    if ahead is None:
+        return lambda: True
+    return lambda: ahead.state.placed and ahead.state.lag == 0
+
+
+async def forget_old_ids(now: datetime, tx: Tx) -> Sequence[Any]:
+    """Job: drop the inbox days that no repeat can reach any more, and make the coming ones."""
+    await tables.ensure_inbox_days(tx, {now.date(), now.date() + timedelta(days=1)})
+    await tables.forget_old_ids(tx, now)
+    return []
+
+
+HOUSEKEEPING = Job(name="forget_old_ids", every_seconds=3600.0, run=forget_old_ids)

@@ -1,0 +1,65 @@
+"""A service as one value: all that makes one service different from another."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+
+from shared import auth
+from shared.bus.handlers import BatchFold, Lane
+from shared.bus.jobs import Job
+from shared.db import Database
+from shared.events import ingest
+from shared.http import Check
+from shared.settings import ServiceSettings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class Role(StrEnum):
+    """What a process does of a service; a hot role scales alone."""
+
+    API = "api"
+    CONSUMER = "consumer"
+    RELAY = "relay"
+    JOBS = "jobs"
+
+
+# How keys and settings reach a service that does not issue them; a lane of its own, so that a new
+# key works within 2 s however far behind the others are.
+CONTROL_LANE = Lane(
+    name="control",
+    topics=(ingest.WORKSPACES, ingest.KEYS),
+    folds=(
+        BatchFold(on=(ingest.WorkspaceConfigured,), handle=auth.fold_workspaces),
+        BatchFold(on=(ingest.KeyIssued, ingest.KeyRevoked), handle=auth.fold_keys),
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """All that makes one service different from another."""
+
+    name: str
+    description: str
+    settings: ServiceSettings
+    routers: Sequence[APIRouter]
+    database: Database | None = None
+    migrations: Path | None = None
+    lanes: Sequence[Lane] = ()
+    jobs: Sequence[Job] = ()
+    lists_dead_letters: bool = True
+    """False: the service's own route lists them, with more beside."""
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """What the routes find at `request.app.state`, beside database, keys, clock and settings."""
+    lifespan: Lifespan | None = None
+    """Opened before the first request, closed after the last: what requests themselves need."""
+    front: Callable[[ASGIApp], ASGIApp] | None = None
+    """Stands before FastAPI: the one hot route that cannot pay for a framework."""
