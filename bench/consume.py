@@ -116,9 +116,7 @@ async def _fill(stack: Stack, topic: Topic, shape: Use, events: int, *, repeats:
     every = len(records) // repeats if repeats else len(records)
     for start in range(every - REPEATED, len(records), every) if repeats else ():
         records += records[start : start + REPEATED]
-    writer = BatchWriter(
-        client_id="bench", settings=KafkaSettings(bootstrap=stack.kafka.bootstrap)
-    )
+    writer = BatchWriter(client_id="bench", settings=KafkaSettings(bootstrap=stack.kafka.bootstrap))
     await writer.start([topic])
     try:
         for start in range(0, len(records), WRITE_AT_ONCE):

@@ -15,6 +15,7 @@ from shared.events.ingest import UsageTracked
 WORKSPACE = "bench"
 FEATURES = ("reports", "dashboards", "exports", "alerts", "billing", "search", "teams", "api")
 ACTIONS = ("Viewed", "Created", "Exported", "Shared", "Deleted")
+WORKDAY_SECONDS = 36_000
 ID_DIGITS = 12  # of the running number that ends every message id
 
 _encode = msgspec.json.Encoder().encode
@@ -53,14 +54,17 @@ class Happening:
 
 
 def happenings(use: Use, count: int, *, until: datetime, seed: int) -> Iterator[Happening]:
-    """`count` happenings of the days up to `until`, in no order within a day."""
+    """`count` happenings up to `until`, in the order of time but for a minute or two.
+
+    They fill the ten hours before `until`'s time of day, on each of the days.
+    """
     draw = random.Random(seed)
     accounts = draw.choices(range(use.accounts), cum_weights=_zipf(use.accounts, use.skew), k=count)
     users = draw.choices(range(use.users), cum_weights=_zipf(use.users, 1.0), k=count)
     features = draw.choices(FEATURES, cum_weights=_zipf(len(FEATURES), 1.0), k=count)
     for number, (account, user, feature) in enumerate(zip(accounts, users, features, strict=True)):
-        day = use.days - 1 - number * use.days // count
-        back = timedelta(days=day, seconds=draw.randrange(36_000))
+        days_back, share = divmod((count - number) * use.days / count, 1)
+        back = timedelta(days=days_back, seconds=share * WORKDAY_SECONDS + draw.randrange(90))
         yield Happening(
             account=f"account-{account:05d}",
             user=f"user-{account:05d}-{user}",

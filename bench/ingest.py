@@ -167,7 +167,9 @@ def _mainstay(stack: Stack) -> Iterator[Form]:
     told = {"OPERATOR_KEY": OPERATOR_KEY, "INGEST_PORT": str(port.port)}
     url = stack.create_migrated_database("ingest", told)
     environment = {**told, **stack.environment("ingest", url)}
-    with measured(stack, "ingest", ("-m", "services.ingest", "run"), environment) as process:
+    with measured(
+        stack, "ingest", ("-m", "services.ingest", "run", "--roles", "api"), environment
+    ) as process:
         wait_ready(stack, "ingest", process, f"{local_url(port.port)}/ready")
         yield Form(
             name=MAINSTAY,
