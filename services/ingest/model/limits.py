@@ -69,7 +69,7 @@ def _check_value(value: Any, *, name: str, depth: int) -> None:
             return
         case int():
             if not -INT64_MAX - 1 <= value <= INT64_MAX:
-                raise SchemaViolation(f"{name}: {value:.3e} is out of the range of 64 bits")
+                raise SchemaViolation(f"{name}: a whole number is beyond 64 bits")
         case dict():
             _check_depth(depth, name=name)
             for key, inner in value.items():

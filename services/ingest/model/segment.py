@@ -6,8 +6,7 @@ names that are facts of their own and no use of the product.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -27,7 +26,7 @@ from services.ingest.model.refusals import (
     SchemaViolation,
     UnknownType,
 )
-from services.ingest.model.times import Moment
+from services.ingest.model.times import ClientClock, Moment
 from services.ingest.model.wire import Stamped
 from shared.events.base import Event, Topic, partition_key
 from shared.events.ingest import (
@@ -96,31 +95,30 @@ class Reception:
             traceparent=self.traceparent,
         )
         object.__setattr__(self, "prefix", common)
-        object.__setattr__(self, "clock_error", self.error_of(self.sent_at))
+        object.__setattr__(self, "clock", self.clock_of(self.sent_at))
 
     prefix: bytes = field(init=False)
-    clock_error: timedelta = field(init=False)
+    clock: ClientClock = field(init=False)
 
-    def error_of(self, sent_at: object) -> timedelta:
-        """How wrong the client's clock is; never of history, whose times stand as given."""
-        if self.is_history:
-            return times.ZERO
-        return times.clock_error(times.parse(sent_at), self.received_at)
+    def clock_of(self, sent_at: object) -> ClientClock:
+        """What the client's clock shows when it says `sent_at`."""
+        return times.client_clock(sent_at, received_at=self.received_at, is_history=self.is_history)
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One event with what is already read from it."""
 
     sent: Sent
     user: str | None
     anonymous: str | None
     context: Context
+    clock: ClientClock
     moment: Moment
     message_id: str
     may_be_private: bool
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What an event from outside turned out to say, and of which account."""
 
     event: Event
@@ -163,9 +161,11 @@ def stamp(
     anonymous = identifier(sent.anonymous_id, name="anonymousId")
     if user is None and anonymous is None:
         raise MissingIdentity("userId or anonymousId is required")
-    moment = _moment(sent, reception)
+    clock = reception.clock if sent.sent_at is None else reception.clock_of(sent.sent_at)
+    original = sent.original_timestamp if sent.original_timestamp is not None else sent.timestamp
+    moment = times.moment(original, clock, received_at=reception.received_at)
     context = reception.contexts.read(sent.context, reception.batch_context)
-    call = Call(sent, user, anonymous, context, moment, message_id, may_be_private)
+    call = Call(sent, user, anonymous, context, clock, moment, message_id, may_be_private)
     return _stamped(answer(call, reception), call, reception)
 
 
@@ -190,19 +190,10 @@ def identifier(sent: Identifier, *, name: str) -> str | None:
     return text
 
 
-def _moment(sent: Sent, reception: Reception) -> Moment:
-    original = sent.original_timestamp if sent.original_timestamp is not None else sent.timestamp
-    error = reception.clock_error
-    if sent.sent_at is not None:
-        error = reception.error_of(sent.sent_at)
-    return times.moment(original, error=error, received_at=reception.received_at)
-
-
 def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
     event, account = fact.event, fact.account
     key = partition_key(reception.workspace, account, call.user or call.anonymous)
     event_id = f"{reception.source} {call.message_id}"
-    sent_at = call.sent.sent_at if call.sent.sent_at is not None else reception.sent_at
     attributes = wire.Attributes(
         event_id,
         event.type,
@@ -211,7 +202,7 @@ def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
         account,
         call.message_id,
         call.moment.original,
-        sent_at if type(sent_at) is str else None,
+        call.clock.sent_at,
         times.BAD_TIMESTAMP if call.moment.is_bad else None,
         event,
     )

@@ -6,7 +6,6 @@ whose encoding is the form itself.
 
 import re
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -42,7 +41,7 @@ class Common(msgspec.Struct, omit_defaults=True):
     traceparent: str | None = None
 
 
-class Stamped(NamedTuple):
+class Stamped(msgspec.Struct, frozen=True, gc=False):
     """An event in wire form, on its way to Kafka."""
 
     id: str
