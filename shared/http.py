@@ -115,7 +115,12 @@ def build_app(
         **options,
     )
     # FastAPI's own /docs loads its script from a CDN: blank where the network is closed.
-    patch_fastapi(app, redirect_from_root_to_docs=False)
+    patch_fastapi(
+        app,
+        redirect_from_root_to_docs=False,
+        # Without `persistAuthorization`: a key must not stay in the browser's storage.
+        swagger_ui_parameters={"filter": True, "tryItOutEnabled": True},
+    )
     app.add_exception_handler(DomainError, _domain_error)
     app.add_exception_handler(PermanentError, _permanent_error)
     app.add_exception_handler(TransientError, _transient_error)

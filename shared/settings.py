@@ -13,6 +13,11 @@ class KafkaSettings(BaseSettings):
         default="127.0.0.1:19092",
         description="Kafka brokers, host:port, separated by commas.",
     )
+    group_suffix: str = Field(
+        default="",
+        description="Sets the consumer groups of two installations apart that read the same topics"
+        " into databases of their own: each has to see every record.",
+    )
     batch_records: PositiveInt = Field(
         default=5000, description="Most records applied in one transaction."
     )

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.mainstay import Mainstay, running_mainstay
+from tests.support.processes import ServiceProcess
 from tests.support.stack import TemporaryStack, temporary_stack
 
 FreshDatabase = Callable[[str], str]
@@ -29,3 +31,17 @@ def fresh_database(stack: TemporaryStack) -> Iterator[FreshDatabase]:
     yield make
     for service, url in made:
         stack.drop_database(service, url)
+
+
+@pytest.fixture(scope="session")
+def mainstay(stack: TemporaryStack) -> Iterator[Mainstay]:
+    """Ingest and health as processes, for all tests of the session; each has its own workspace."""
+    with running_mainstay(stack) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def console(mainstay: Mainstay) -> Iterator[ServiceProcess]:
+    """The console as a process in front of that health; nobody is signed in."""
+    with ServiceProcess("console", {"HEALTH_URL": mainstay.health.url}) as running:
+        yield running

@@ -311,7 +311,7 @@ class Consumer:
 
 
 def group_name(service: str, lane: Lane) -> str:
-    """Name of the Kafka group and of the offset rows of a lane."""
+    """Name of the offset rows of a lane, and of its Kafka group but for the suffix in settings."""
     return f"{service}.{lane.name}"
 
 

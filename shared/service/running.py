@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 
 from shared.bus import tables
-from shared.bus.consumer import Consumer
+from shared.bus.consumer import Consumer, group_name
 from shared.bus.jobs import Job, JobRunner
 from shared.bus.kafka.reader import KafkaReader
 from shared.bus.kafka.writer import KafkaWriter
@@ -135,7 +135,7 @@ def _consumers(service: Service, owner: str) -> list[Consumer]:
             lane=lane,
             database=service.database,
             reader=KafkaReader(
-                group=f"{service.name}.{lane.name}",
+                group=group_name(service.name, lane) + service.settings.kafka.group_suffix,
                 topics=[topic.name for topic in lane.topics],
                 client_id=owner,
                 settings=service.settings.kafka,

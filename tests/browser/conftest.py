@@ -16,9 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from tests.support.mainstay import Mainstay, Tenant, track
 from tests.support.processes import ServiceProcess
-from tests.support.stack import TemporaryStack
-from tests.system.mainstay import Mainstay, Tenant, running_mainstay, track
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -83,18 +82,6 @@ def pytest_terminal_summary(
     if reason := config.stash.get(NOT_RUN, None):
         terminalreporter.section("BROWSER TESTS WERE NOT RUN", sep="!", red=True, bold=True)
         terminalreporter.write_line(reason)
-
-
-@pytest.fixture(scope="module")
-def mainstay(stack: TemporaryStack) -> Iterator[Mainstay]:
-    with running_mainstay(stack) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def console(mainstay: Mainstay) -> Iterator[ServiceProcess]:
-    with ServiceProcess("console", {"HEALTH_URL": mainstay.health.url}) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

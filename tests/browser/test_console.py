@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from tests.support.mainstay import Tenant
 from tests.support.processes import ServiceProcess
-from tests.system.mainstay import Tenant
 
 pytestmark = pytest.mark.usefixtures("chromium", "tenant")  # without a browser, nothing is started
 

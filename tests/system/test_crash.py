@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deploy.local.waiting import wait_until
-from tests.system.mainstay import Mainstay, Tenant, environment_of
+from tests.support.mainstay import Mainstay, Tenant, environment_of
 
 EVENTS = 20_000
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

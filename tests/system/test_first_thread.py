@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.support.mainstay import Mainstay, track
 from tests.support.stack import TemporaryStack
 from tests.support.topics import read_topic
-from tests.system.mainstay import Mainstay, track
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.waiting import wait_until
-from tests.system.mainstay import Mainstay, Tenant, environment_of
+from tests.support.mainstay import Mainstay, Tenant, environment_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ACCOUNTS = 9

@@ -164,6 +164,7 @@ def _item(standing: Standing, at: datetime, scale: Scale) -> AccountItem:
     return AccountItem(
         account=standing.account,
         name=standing.name,
+        plan=standing.plan,
         stage=standing.stage,
         segment=standing.segment,
         owner=standing.owner,

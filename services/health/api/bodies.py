@@ -111,6 +111,7 @@ class AccountItem(Body):
 
     account: str = Field(description="The account's id.", examples=["acme"])
     name: str | None = Field(description="As told last; null while nobody did.")
+    plan: str | None = Field(description="As told last.")
     stage: str | None = Field(description="Lifecycle stage as told last.")
     segment: str | None = Field(description="As told last.")
     owner: str | None = Field(description="Staff e-mail of the owner, as told last.")

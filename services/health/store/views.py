@@ -38,6 +38,7 @@ class Standing(NamedTuple):
 
     account: str
     name: str | None
+    plan: str | None
     stage: str | None
     segment: str | None
     owner: str | None
@@ -95,8 +96,8 @@ async def list_standings(
     """
     found = await rows(
         tx,
-        "SELECT a.number, a.account, a.name, a.stage, a.segment, a.owner, h.account AS kept,"
-        f" {HABIT_OF_H} FROM account a"
+        "SELECT a.number, a.account, a.name, a.profile #>> '{plan,0}' AS plan, a.stage, a.segment,"
+        f" a.owner, h.account AS kept, {HABIT_OF_H} FROM account a"
         " LEFT JOIN habit h ON h.workspace = a.workspace AND h.account = a.number"
         " WHERE a.workspace = :workspace AND a.account > :after AND NOT a.synthetic"
         " AND (CAST(:stage AS text) IS NULL OR a.stage = :stage)"
@@ -108,13 +109,21 @@ async def list_standings(
         {"workspace": workspace, "after": after, "limit": limit, **filters._asdict()},
     )
     scale = scale_of(silence_days)
-    kept = {row[0]: Habit(*row[7:]) for row in found if row.kept is not None}
+    kept = {row[0]: Habit(*row[8:]) for row in found if row.kept is not None}
     undone = [number for number, habit in kept.items() if not holds_at(habit, at, scale)]
     days = await list_days(tx, [Place(workspace, number) for number in undone], before=at)
     folded = {number: habit_of(days[Place(workspace, number)], scale) for number in undone}
     habits: dict[int, Habit | None] = {**kept, **folded}
     return [
-        Standing(row.account, row.name, row.stage, row.segment, row.owner, habits.get(row.number))
+        Standing(
+            row.account,
+            row.name,
+            row.plan,
+            row.stage,
+            row.segment,
+            row.owner,
+            habits.get(row.number),
+        )
         for row in found
     ]
 

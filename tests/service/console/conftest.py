@@ -1,7 +1,4 @@
-"""The console in front of a real health, with accounts to look at.
-
-It is stopped after the module: two of one service would share their work in one Kafka group.
-"""
+"""Accounts to look at, and what a tool asks the console."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,23 +6,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from tests.support.mainstay import Mainstay, Tenant, track
 from tests.support.processes import ServiceProcess
-from tests.support.stack import TemporaryStack
-from tests.system.mainstay import Mainstay, Tenant, running_mainstay, track
 
 ODD_ACCOUNT = "a/b <i>?&c#d"
-
-
-@pytest.fixture(scope="module")
-def mainstay(stack: TemporaryStack) -> Iterator[Mainstay]:
-    with running_mainstay(stack) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def console(mainstay: Mainstay) -> Iterator[ServiceProcess]:
-    with ServiceProcess("console", {"HEALTH_URL": mainstay.health.url}) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

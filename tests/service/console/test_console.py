@@ -7,8 +7,8 @@ import pytest
 
 from deploy.local.waiting import wait_until
 from tests.service.console.conftest import ODD_ACCOUNT
+from tests.support.mainstay import Mainstay, Tenant
 from tests.support.processes import ServiceProcess
-from tests.system.mainstay import Mainstay, Tenant
 
 
 def test_visitor_without_key_is_led_to_the_sign_in_page_and_back(

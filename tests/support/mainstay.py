@@ -115,6 +115,8 @@ def running_mainstay(stack: TemporaryStack) -> Iterator[Mainstay]:
     databases = {name: stack.fresh_database(name) for name in ("ingest", "health")}
     environment = {
         "KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
+        # Other tests run services on the same Kafka with databases of their own.
+        "KAFKA_GROUP_SUFFIX": f".{secrets.token_hex(4)}",
         "OPERATOR_KEY": OPERATOR_KEY,
         **{f"DATABASE_URL_{name.upper()}": url for name, url in databases.items()},
     }
