@@ -9,7 +9,7 @@ import base64
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import structlog
 
@@ -37,6 +37,7 @@ from shared.events.ingest import (
 log = structlog.get_logger()
 
 TOPICS = (USAGE, USAGE_HISTORY, UNATTRIBUTED, ACCOUNTS, REJECTED)
+BELIEVED_SECONDS = 10.0
 # Of a refused event so much is kept: as base64 it has to fit into a record of 1 MiB.
 KEPT_BYTES = 512 * 1024
 
@@ -51,10 +52,16 @@ class Delivery:
         self._writer: BatchWriter | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._why_not: str | None = "has not connected yet"
+        self._failed_at = 0.0
 
     def why_not_ready(self) -> str | None:
-        """What keeps events from Kafka; None while it acknowledges."""
-        return self._why_not
+        """What keeps events from Kafka; None while it acknowledges.
+
+        A failure is believed for some seconds: a service that is sent nothing because it is not
+        ready would else never learn that Kafka is back.
+        """
+        is_old = self._writer is not None and monotonic() - self._failed_at > BELIEVED_SECONDS
+        return None if is_old else self._why_not
 
     @property
     def inflight_bytes(self) -> int:
@@ -101,7 +108,7 @@ class Delivery:
         """
         writer = self._writer
         if writer is None:
-            raise NotDurable(f"Kafka {self._why_not}")
+            raise NotDurable("Kafka has not been reached yet; send the events again")
         workspace, recent = reception.workspace, self.recent
         acks: set[Ack] = set()
         repeats = 0
@@ -122,9 +129,9 @@ class Delivery:
 
     async def stand(self, acks: set[Ack]) -> None:
         """Wait until all `acks` are good. Raises NotDurable when one is not within the deadline."""
-        down = self._why_not is not None
+        is_down = self.why_not_ready() is not None
         settings = self._settings
-        deadline = settings.ack_seconds_when_down if down else settings.ack_seconds
+        deadline = settings.ack_seconds_when_down if is_down else settings.ack_seconds
         started = perf_counter()
         _, pending = await asyncio.wait(acks, timeout=deadline)
         telemetry.INGEST_PRODUCE_SECONDS.observe(perf_counter() - started)
@@ -141,7 +148,7 @@ class Delivery:
         later makes that repeat a duplicate.
         """
         reason = str(failed[0].exception()) if failed else "did not acknowledge in time"
-        self._why_not = reason
+        self._why_not, self._failed_at = reason, monotonic()
         log.warning("not_durable", pending=pending, failed=len(failed), reason=reason)
         raise NotDurable("Kafka did not acknowledge the events; send them again")
 
