@@ -1,6 +1,5 @@
 """From a product backend's request to a score with reasons, on the real stack over HTTP."""
 
-import math
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,30 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support.mainstay import Mainstay, track
+from tests.support.reference import reference_health
 from tests.support.stack import TemporaryStack
 from tests.support.topics import read_topic
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-
-
-def reference_health(instants: list[datetime], at: datetime) -> float:
-    """The usage score the plain way: every active day and week decays from its first event."""
-    days: dict[int, float] = {}
-    weeks: dict[int, float] = {}
-    for instant in instants:
-        seconds = instant.timestamp()
-        if instant < at:
-            day = int(seconds // 86400)
-            days[day] = min(seconds, days.get(day, math.inf))
-            weeks[(day + 3) // 7] = min(seconds, weeks.get((day + 3) // 7, math.inf))
-
-    def decayed(firsts: dict[int, float], half_life_days: float) -> float:
-        return sum(
-            2 ** (-(at.timestamp() - first) / 86400 / half_life_days) for first in firsts.values()
-        )
-
-    risk = 1.8 - 0.75 * math.log(0.5 + decayed(days, 30)) - 1.5 * math.log(0.5 + decayed(weeks, 90))
-    return 100 / (1 + math.exp(risk))
 
 
 async def test_an_event_becomes_a_score_with_reasons_and_a_receipt(mainstay: Mainstay):
