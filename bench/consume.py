@@ -32,7 +32,7 @@ PER_MESSAGE = "FastStream + SQLAlchemy, a commit per message"
 MAINSTAY = "Mainstay"
 
 REPEATED = 100  # events of a batch that its sender sent twice
-REPEATS = 10  # such batches in the topic
+REPEATS = 3  # such batches in the topic
 WRITE_AT_ONCE = 5_000  # records handed to Kafka before their acks are awaited
 LOOK_EVERY_SECONDS = 0.02
 WORK_SECONDS = 120.0  # longest wait for a topic to be worked off
