@@ -13,7 +13,7 @@ from time import monotonic, perf_counter
 
 import structlog
 
-from services.ingest.api.recent import Ack, Recent
+from services.ingest.api.recent import Ack, Recent, unique_id
 from services.ingest.model import wire
 from services.ingest.model.intake import Intake, Refused
 from services.ingest.model.refusals import NotDurable
@@ -113,11 +113,12 @@ class Delivery:
         acks: set[Ack] = set()
         repeats = 0
         for _, stamped in intake.stamped:
-            ack = recent.ack(workspace, stamped.id)
+            unique = unique_id(workspace, stamped.id)
+            ack = recent.ack(unique)
             if ack is None:
                 flush, _ = writer.append(stamped.topic, stamped.key, stamped.payload)
                 ack = flush.acked
-                recent.remember(workspace, stamped.id, ack)
+                recent.remember(unique, ack)
             else:
                 repeats += 1
             acks.add(ack)

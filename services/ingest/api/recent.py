@@ -11,6 +11,11 @@ from collections.abc import Iterable
 Ack = asyncio.Future[int]
 
 
+def unique_id(workspace: str, event_id: str) -> str:
+    """What tells an event from all others: ids are unique within a workspace only."""
+    return f"{workspace} {event_id}"
+
+
 class Recent:
     """Two generations of ids: when the young one is full, the old one is forgotten."""
 
@@ -19,23 +24,22 @@ class Recent:
         self._young: dict[str, Ack] = {}
         self._old: dict[str, Ack] = {}
 
-    def ack(self, workspace: str, event_id: str) -> Ack | None:
+    def ack(self, unique: str) -> Ack | None:
         """The ack, good or still awaited, of an event that came before; None for a new one."""
-        unique = f"{workspace} {event_id}"
         found = self._young.get(unique) or self._old.get(unique)
         if found is None or (found.done() and found.exception() is not None):
             return None
         return found
 
-    def remember(self, workspace: str, event_id: str, ack: Ack) -> None:
+    def remember(self, unique: str, ack: Ack) -> None:
         """Note that an event is on its way with `ack`."""
         if len(self._young) >= self._generation_ids:
             self._old, self._young = self._young, {}
-        self._young[f"{workspace} {event_id}"] = ack
+        self._young[unique] = ack
 
     def warm(self, ids: Iterable[tuple[str, str]]) -> None:
         """Begin with (workspace, event id) pairs that are known to stand in Kafka."""
         stands: Ack = asyncio.get_running_loop().create_future()
         stands.set_result(0)
         for workspace, event_id in ids:
-            self.remember(workspace, event_id, stands)
+            self.remember(unique_id(workspace, event_id), stands)

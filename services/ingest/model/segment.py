@@ -173,21 +173,17 @@ def message_id_of(sent: Sent) -> str | None:
     """The client's own id of the event; None where it gave none."""
     if not sent.message_id:
         return None
-    if len(sent.message_id) > limits.MESSAGE_ID_CHARACTERS:
-        raise SchemaViolation(f"messageId is longer than {limits.MESSAGE_ID_CHARACTERS} characters")
-    limits.check_text(sent.message_id, name="messageId")
+    _check_short(sent.message_id, limits.MESSAGE_ID_CHARACTERS, name="messageId")
     return sent.message_id
 
 
 def identifier(sent: Identifier, *, name: str) -> str | None:
     """An id as text: numbers are accepted, empty text means none."""
-    if sent is None or sent == "":
+    if sent is None:
         return None
     text = sent if type(sent) is str else str(sent)
-    if len(text) > limits.ID_CHARACTERS:
-        raise SchemaViolation(f"{name} is longer than {limits.ID_CHARACTERS} characters")
-    limits.check_text(text, name=name)
-    return text
+    _check_short(text, limits.ID_CHARACTERS, name=name)
+    return text or None
 
 
 def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
@@ -220,6 +216,13 @@ def _topic(fact: Fact, reception: Reception) -> Topic:
     return USAGE_HISTORY if reception.is_history else USAGE
 
 
+def _check_short(text: str, most_characters: int, *, name: str) -> None:
+    if len(text) > most_characters:
+        raise SchemaViolation(f"{name} is longer than {most_characters} characters")
+    if "\x00" in text:
+        raise SchemaViolation(f"{name}: a text with NUL cannot be stored")
+
+
 # --- the calls ----------------------------------------------------------------------------------
 
 
@@ -228,9 +231,7 @@ def track(call: Call, reception: Reception) -> Fact:
     name = call.sent.event
     if not name:
         raise MissingEvent("a track call needs `event`")
-    if len(name) > limits.ID_CHARACTERS:
-        raise SchemaViolation(f"event is longer than {limits.ID_CHARACTERS} characters")
-    limits.check_text(name, name="event")
+    _check_short(name, limits.ID_CHARACTERS, name="event")
     native = NATIVE_TRACKS.get(reception.event_mapping.get(name, name).lower())
     if native is not None:
         return native(call)
