@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from services.ingest.model import body, limits, personal, segment
+from services.ingest.model import body, limits, personal, segment, usual
 from services.ingest.model.refusals import (
     EventRefused,
     EventTooLarge,
@@ -64,33 +64,51 @@ def take(
     `call` is the type of the one event where the path gives it.
     """
     intake = Intake([], [], [])
-    read = [_read(source, call) for source in sources]
-    parts = [part for sent in read if isinstance(sent, Sent) for part in _parts(sent)]
+    usuals = [usual.read(source) if call is None else None for source in sources]
+    properties = [bytes(sent.properties) for sent in usuals if sent is not None]
     # Looked at all at once, it is cheap; only where something shows is each event looked at.
-    together = b"\n".join([part for _, part in parts])
-    are_plain = limits.is_plain(together, objects=len(parts))
+    together = b"\n".join(properties)
+    are_plain = limits.is_plain(together, objects=len(properties))
     may_be_private = personal.may_hold(together)
-    for index, (source, sent) in enumerate(zip(sources, read, strict=True), start=first):
-        message_id = None
-        try:
-            if isinstance(sent, EventRefused):
-                raise sent
-            message_id = segment.message_id_of(sent)
-            if message_id is None:
-                message_id = new_id()
-                intake.assigned.append((index, message_id))
-            if not are_plain:
-                _check(sent)
-            stamped = segment.stamp(sent, message_id, reception, may_be_private=may_be_private)
+    for index, (source, sent) in enumerate(zip(sources, usuals, strict=True), start=first):
+        stamped = None
+        if are_plain and sent is not None:
+            stamped = usual.stamp(sent, reception, may_be_private=may_be_private)
+        if stamped is not None:
             intake.stamped.append((index, stamped))
-        except EventRefused as error:
-            if message_id is None:
-                message_id = _claimed_id(source)
-            if message_id is None:
-                message_id = new_id()
-                intake.assigned.append((index, message_id))
-            intake.refused.append(Refused(index, message_id, error.code, error.message, source))
+        else:
+            _take_one(intake, index, source, reception, new_id=new_id, call=call)
     return intake
+
+
+def _take_one(
+    intake: Intake,
+    index: int,
+    source: bytes,
+    reception: Reception,
+    *,
+    new_id: Callable[[], str],
+    call: str | None,
+) -> None:
+    """Stamp one event on the general road, or refuse it, under the id it gave or is given."""
+    message_id = None
+    try:
+        sent = _read(source, call)
+        if isinstance(sent, EventRefused):
+            raise sent
+        message_id = segment.message_id_of(sent)
+        if message_id is None:
+            message_id = new_id()
+            intake.assigned.append((index, message_id))
+        _check(sent)
+        intake.stamped.append((index, segment.stamp(sent, message_id, reception)))
+    except EventRefused as error:
+        if message_id is None:
+            message_id = _claimed_id(source)
+        if message_id is None:
+            message_id = new_id()
+            intake.assigned.append((index, message_id))
+        intake.refused.append(Refused(index, message_id, error.code, error.message, source))
 
 
 def _read(source: bytes, call: str | None) -> Sent | EventRefused:
@@ -110,14 +128,9 @@ def _read(source: bytes, call: str | None) -> Sent | EventRefused:
         return UnreadableLine(str(error))
 
 
-def _parts(sent: Sent) -> list[tuple[str, Raw]]:
-    parts = (("properties", sent.properties), ("traits", sent.traits))
-    return [(name, part) for name, part in parts if isinstance(part, Raw)]
-
-
 def _check(sent: Sent) -> None:
-    for name, part in _parts(sent):
-        if not limits.is_plain(bytes(part), objects=1):
+    for name, part in (("properties", sent.properties), ("traits", sent.traits)):
+        if isinstance(part, Raw) and not limits.is_plain(bytes(part), objects=1):
             limits.check(bytes(part), name=name)
 
 

@@ -115,7 +115,6 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     clock: ClientClock
     moment: Moment
     message_id: str
-    may_be_private: bool
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
@@ -147,13 +146,8 @@ def read(source: Raw | bytes, *, call: str | None = None) -> Sent:
     return sent
 
 
-def stamp(
-    sent: Sent, message_id: str, reception: Reception, *, may_be_private: bool = True
-) -> Stamped:
-    """The event as it goes to Kafka. Raises EventRefused when it cannot be accepted.
-
-    `may_be_private` is False where it is known that its properties hold no personal field.
-    """
+def stamp(sent: Sent, message_id: str, reception: Reception) -> Stamped:
+    """The event as it goes to Kafka. Raises EventRefused when it cannot be accepted."""
     answer = CALLS.get(sent.type or "")
     if answer is None:
         raise UnknownType(f"type {sent.type!r:.100} is none of {', '.join(CALLS)}")
@@ -165,7 +159,7 @@ def stamp(
     original = sent.original_timestamp if sent.original_timestamp is not None else sent.timestamp
     moment = times.moment(original, clock, received_at=reception.received_at)
     context = reception.contexts.read(sent.context, reception.batch_context)
-    call = Call(sent, user, anonymous, context, clock, moment, message_id, may_be_private)
+    call = Call(sent, user, anonymous, context, clock, moment, message_id)
     return _stamped(answer(call, reception), call, reception)
 
 
@@ -232,9 +226,9 @@ def track(call: Call, reception: Reception) -> Fact:
     if not name:
         raise MissingEvent("a track call needs `event`")
     _check_short(name, limits.ID_CHARACTERS, name="event")
-    native = NATIVE_TRACKS.get(reception.event_mapping.get(name, name).lower())
-    if native is not None:
-        return native(call)
+    told = native(name, reception)
+    if told is not None:
+        return told(call)
     noticed, properties, private = _properties(call)
     event = UsageTracked(
         user=call.user,
@@ -334,6 +328,11 @@ def signed_up(call: Call) -> Fact:
     return Fact(event, _account(call, noticed), is_use=False)
 
 
+def native(name: str, reception: Reception) -> Callable[[Call], Fact] | None:
+    """What a track name means that is a fact of its own, by the workspace's mapping too."""
+    return NATIVE_TRACKS.get(reception.event_mapping.get(name, name).lower())
+
+
 # In lower case: the names match in any case. A native type is one row.
 NATIVE_TRACKS: Mapping[str, Callable[[Call], Fact]] = {
     "signed up": signed_up,
@@ -378,12 +377,18 @@ def _properties(call: Call) -> tuple[_Noticed, Part, Part]:
         raise SchemaViolation(f"properties: {error}") from error
     if noticed is None:
         return NOTHING_NOTICED, UNSET, UNSET
-    if call.may_be_private and personal.may_hold(bytes(properties)):
+    if personal.may_hold(bytes(properties)):
         fields = personal.fields_of(properties)
         rest, private = personal.parted(fields, personal.PERSONAL_PROPERTIES)
         if private:
             return noticed, personal.joined(rest), personal.joined(traits.without_null(private))
     return noticed, properties, UNSET
+
+
+def feature_of(properties: Raw) -> str | None:
+    """The feature that the properties of a track call name; None where they name none."""
+    noticed = _decode_noticed(properties)
+    return _feature(noticed.feature) if noticed is not None else None
 
 
 def _feature(*candidates: object) -> str | None:
