@@ -18,7 +18,7 @@ def parse_instant(text: str) -> datetime:
     """
     if len(text) < len("2026-01-01T00:00"):
         raise ValueError(f"{text!r} is no RFC 3339 instant")
-    instant = datetime.fromisoformat(text)
+    instant = datetime.fromisoformat(text[:-1] + "Z" if text.endswith("z") else text)
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 

@@ -19,7 +19,7 @@ class KafkaSettings(BaseSettings):
         " into databases of their own: each has to see every record.",
     )
     batch_records: PositiveInt = Field(
-        default=5000, description="Most records applied in one transaction."
+        default=20_000, description="Most records applied in one transaction."
     )
     batch_wait_ms: PositiveInt = Field(
         default=200, description="Longest wait for the first record of a batch, milliseconds."

@@ -20,7 +20,7 @@ from shared import telemetry
 from shared.bus import tables
 from shared.bus.handlers import Lane, apply_folds
 from shared.bus.progress import told
-from shared.bus.record import Decode, Partition, Record, Skipped, decoder, outgoing
+from shared.bus.record import Decode, Partition, Record, decoder, outgoing
 from shared.bus.retry import BUG_TRIES, Family, backoff_seconds, family, reason
 from shared.bus.slices import Slice, slice_of
 from shared.bus.tables import DeadLetter, Fenced, dead_letter
@@ -61,6 +61,10 @@ class Reader(Protocol):
         """Read each partition from this offset on. Until placed, a partition gives no records."""
         ...
 
+    def is_connected(self) -> bool:
+        """Whether the source answers at all; while it does not, nothing comes and nothing fails."""
+        ...
+
     def lag(self) -> int:
         """Records in the log beyond what was fetched, as far as known."""
         ...
@@ -88,6 +92,7 @@ class LaneState:
 
     lag: int = 0
     placed: bool = False
+    connected: bool = True
     stopped_because: str | None = None
     waiting_for: str | None = None
     progressed_at: float = field(default_factory=monotonic)  # seconds, monotonic
@@ -167,6 +172,7 @@ class Consumer:
 
     def _note_progress(self, *, advanced: bool) -> None:
         self.state.lag = self._reader.lag()
+        self.state.connected = self._reader.is_connected()
         telemetry.CONSUMER_LAG.labels(*self._labels).set(self.state.lag)
         if advanced or self.state.lag == 0:
             self.state.progressed_at = monotonic()
@@ -264,6 +270,7 @@ class Consumer:
     def _passed(self, batch: Slice, *, dead: int) -> None:
         """Remember where we stand. Raises LaneStopped when nothing but dead letters comes."""
         self._positions |= {partition: span.end for partition, span in batch.spans.items()}
+        self.state.progressed_at = monotonic()  # also while a long slice is halved
         if dead < len(batch.entries):
             self._dead_in_a_row = 0
         self._dead_in_a_row += dead
@@ -281,7 +288,7 @@ class Consumer:
         self, batch: Slice, *, fresh: int, received: int, letters: Sequence[DeadLetter]
     ) -> None:
         records = telemetry.CONSUMER_RECORDS
-        skipped = sum(isinstance(entry.decoded, Skipped) for entry in batch.entries)
+        skipped = len(batch.entries) - received - len(batch.malformed)
         records.labels(*self._labels, "applied").inc(fresh)
         records.labels(*self._labels, "duplicate").inc(received - fresh)
         records.labels(*self._labels, "skipped").inc(skipped)

@@ -75,6 +75,9 @@ class MemoryReader:
     def place(self, positions: Mapping[Partition, int]) -> None:
         self._next |= positions
 
+    def is_connected(self) -> bool:
+        return True
+
     def lag(self) -> int:
         return sum(len(self._log.partitions[p]) - position for p, position in self._next.items())
 

@@ -52,6 +52,8 @@ def _lane_check(consumer: Consumer) -> Check:
             return f"stopped: {state.stopped_because}"
         if state.waiting_for:
             return f"waits for {state.waiting_for}"
+        if not state.connected:
+            return "Kafka does not answer"
         return None if state.placed else "has no partitions yet"
 
     return check

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -222,3 +222,35 @@ async def test_a_stop_while_a_batch_waits_for_its_next_try_ends_at_once(database
     async with asyncio.timeout(2):
         await running
     assert await seen(database) == []
+
+
+async def test_a_time_at_the_edge_of_the_calendar_is_applied_like_any_other(database: Database):
+    """Year 1 is how some languages say "no time"; it must not cost anybody else's events."""
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+    log = log_of([wire("default 1", time=first), wire("default 2", time=last), wire("default 3")])
+    reader = MemoryReader(log)
+
+    await drain(toy_consumer(database, Toy(), reader), reader)
+
+    assert len(await seen(database)) == 3
+    assert await dead(database) == []
+
+
+async def test_isolating_bad_records_counts_as_progress(database: Database):
+    log = log_of([wire(f"default {n}") for n in range(20)])
+    reader = MemoryReader(log)
+    consumer = toy_consumer(database, Toy(failing=refuse("default 7")), reader)
+    marks: list[float] = []
+    passed = consumer._passed
+
+    def noting(batch: Any, *, dead: int) -> None:
+        consumer.state.progressed_at = 0.0
+        passed(batch, dead=dead)
+        marks.append(consumer.state.progressed_at)
+
+    consumer._passed = noting  # type: ignore[method-assign]
+
+    await drain(consumer, reader)
+
+    assert len(marks) > 3
+    assert all(marks)

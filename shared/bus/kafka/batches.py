@@ -76,7 +76,9 @@ class BatchWriter:
         await asyncio.gather(*self._sending, return_exceptions=True)
         await asyncio.wait_for(self._producer.stop(), START_SECONDS)
 
-    def append(self, topic: Topic, key: str, value: bytes) -> tuple[Flush, int]:
+    def append(
+        self, topic: Topic, key: str, value: bytes, headers: list[tuple[str, bytes]] = HEADERS
+    ) -> tuple[Flush, int]:
         """Put one record into the open batch of its partition.
 
         Answers the flush it goes with and its place in it: its offset is the flush's first offset
@@ -85,12 +87,12 @@ class BatchWriter:
         number = self._partition(topic, key)
         flush = self._open.get((topic.name, number)) or self._opened(topic, number)
         key_bytes = key.encode()
-        metadata = flush.builder.append(timestamp=None, key=key_bytes, value=value, headers=HEADERS)
+        metadata = flush.builder.append(timestamp=None, key=key_bytes, value=value, headers=headers)
         if metadata is None:  # full: send it and begin the next
             self._send(flush)
             flush = self._opened(topic, number)
             metadata = flush.builder.append(
-                timestamp=None, key=key_bytes, value=value, headers=HEADERS
+                timestamp=None, key=key_bytes, value=value, headers=headers
             )
         flush.bytes += len(value)
         self.inflight_bytes += len(value)

@@ -139,6 +139,11 @@ class KafkaReader:
                 continue
             self._placed.add(partition)
 
+    def is_connected(self) -> bool:
+        """Whether any broker holds a connection with us; the client itself waits silently."""
+        connections = self._consumer._client._conns  # noqa: SLF001
+        return any(connection.connected() for connection in connections.values())
+
     def lag(self) -> int:
         """Records known to stand beyond our position, over all assigned partitions."""
         behind = 0

@@ -32,7 +32,8 @@ def probe_since(received: Received[Any]) -> date:
     envelope = received.envelope
     if envelope.originaltime is None or envelope.warnings:
         return window
-    return max(window, envelope.time.date() - DAY)
+    happened = envelope.time.date()
+    return window if happened <= window else max(window, happened - DAY)
 
 
 async def claim_ids(tx: Tx, batch: Sequence[Received[Any]], *, keep: bool) -> list[Received[Any]]:
