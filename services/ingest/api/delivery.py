@@ -23,6 +23,7 @@ from services.ingest.settings import IngestSettings
 from shared import telemetry
 from shared.bus.kafka.batches import BatchWriter
 from shared.bus.kafka.reader import KafkaUnavailable
+from shared.bus.record import HEADERS
 from shared.bus.retry import backoff_seconds
 from shared.events.base import caused_id, partition_key
 from shared.events.ingest import (
@@ -112,11 +113,14 @@ class Delivery:
         workspace, recent = reception.workspace, self.recent
         acks: set[Ack] = set()
         repeats = 0
+        headers = HEADERS
+        if reception.traceparent is not None:
+            headers = [*HEADERS, ("traceparent", reception.traceparent.encode())]
         for _, stamped in intake.stamped:
             unique = unique_id(workspace, stamped.id)
             ack = recent.ack(unique)
             if ack is None:
-                flush, _ = writer.append(stamped.topic, stamped.key, stamped.payload)
+                flush, _ = writer.append(stamped.topic, stamped.key, stamped.payload, headers)
                 ack = flush.acked
                 recent.remember(unique, ack)
             else:

@@ -27,7 +27,7 @@ from services.ingest.model import body as bodies
 from services.ingest.model import keys as key_form
 from services.ingest.model import limits
 from services.ingest.model.body import Batch
-from services.ingest.model.context import Contexts, batch_context
+from services.ingest.model.context import Contexts, batch_context, require_small
 from services.ingest.model.intake import Intake, take
 from services.ingest.model.refusals import (
     LoneEventTooLarge,
@@ -114,12 +114,19 @@ class _Assigned(msgspec.Struct, rename="camel"):
     message_id: str
 
 
+class _Warning(msgspec.Struct, rename="camel"):
+    index: int
+    message_id: str
+    code: str
+
+
 class _Taken(msgspec.Struct):
     success: bool
     accepted: int
     duplicates: int
     rejected: list[_Rejection]
     assigned: list[_Assigned]
+    warnings: list[_Warning]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -206,6 +213,7 @@ class Edge:
             batch = _parsed(route, headers, body)
             if sender is None:
                 sender = await self._sender(_inner_key(batch, scope))
+            require_small(batch.context, events=len(batch.sources), limit_bytes=route.limit_bytes)
             reception = _reception(route, batch, sender, headers, received_at, self._contexts)
             return await self._delivered(route, batch, reception, sender)
         finally:
@@ -353,14 +361,13 @@ def _reception(
     received_at: datetime,
     contexts: Contexts,
 ) -> Reception:
-    traceparent = headers.get(b"traceparent")
     return Reception(
         workspace=sender.caller.workspace,
         source=sender.caller.source,
         received_at=received_at,
         sent_at=batch.sent_at,
         is_history=route.is_history,
-        traceparent=traceparent.decode("latin-1") if traceparent else None,
+        traceparent=headers.get(b"traceparent", b"").decode("latin-1"),
         contexts=contexts,
         batch_context=batch_context(batch.context),
         event_mapping=sender.event_mapping,
@@ -427,6 +434,11 @@ def _taken(whole: Intake, repeats: int, lines: list[int] | None) -> bytes:
                 for refused in whole.refused
             ],
             assigned=[_Assigned(index, message_id) for index, message_id in whole.assigned],
+            warnings=[
+                _Warning(index, stamped.message_id, stamped.warning)
+                for index, stamped in whole.stamped
+                if stamped.warning is not None
+            ],
         )
     )
 

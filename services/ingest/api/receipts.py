@@ -1,5 +1,6 @@
 """What became of an event, and the events that were refused or given up."""
 
+from base64 import b64encode
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -22,6 +23,9 @@ from shared.http import (
     decode_cursor,
     encode_cursor,
 )
+
+PREVIEW_BYTES = 500
+WHOLE_BYTES = 32 * 1024
 
 router = APIRouter(prefix="/v1", tags=["receipts"])
 
@@ -58,6 +62,12 @@ class DeadLetter(BaseModel):
     message: str = Field(description="What is wrong, for people.")
     at: datetime = Field(description="When it was refused or given up.")
     preview: str = Field(description="The first 500 bytes as they came.")
+    bytes: str | None = Field(
+        description="All of it as it came, base64; null where that is more than 32 KiB."
+    )
+    redrivable: bool = Field(
+        description="Whether it can be redriven here. A refused event is mended and sent again."
+    )
 
 
 async def _sending_or_reading(request: Request) -> Caller:
@@ -132,5 +142,7 @@ def _shown(item: DeadLetterItem) -> DeadLetter:
         code=item.code,
         message=item.message,
         at=item.at,
-        preview=item.preview.decode("utf-8", "replace"),
+        preview=item.source[:PREVIEW_BYTES].decode("utf-8", "replace"),
+        bytes=b64encode(item.source).decode() if len(item.source) <= WHOLE_BYTES else None,
+        redrivable=item.kind == "dead_letter",
     )

@@ -92,6 +92,17 @@ class AssignedId(BaseModel, alias_generator=to_camel):
     message_id: str = Field(description="Ask for its receipt by this.")
 
 
+class Oddity(BaseModel, alias_generator=to_camel):
+    """An event that was accepted though something about it is odd."""
+
+    index: int = Field(description="Its place in the batch, from 0.")
+    message_id: str = Field(description="The event's id.")
+    code: str = Field(
+        description="bad_timestamp: its time is none, so it counts as of when we received it.",
+        examples=["bad_timestamp"],
+    )
+
+
 class Taken(BaseModel):
     """What became of the events. accepted + duplicates + rejected is the number sent."""
 
@@ -100,6 +111,7 @@ class Taken(BaseModel):
     duplicates: int = Field(description="Events that stood there already.")
     rejected: list[Rejection] = Field(description="Events that were not accepted, one by one.")
     assigned: list[AssignedId] = Field(description="Ids given to events that came without.")
+    warnings: list[Oddity] = Field(description="Accepted events that are odd all the same.")
 
 
 class EdgeResponse(Response):

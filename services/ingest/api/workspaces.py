@@ -9,7 +9,14 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from services.ingest.model import keys as key_form
 from services.ingest.model import workspace as rules
@@ -17,8 +24,17 @@ from services.ingest.settings import IngestSettings
 from services.ingest.store import workspaces as store
 from services.ingest.store.workspaces import ShownKey
 from shared.auth import InvalidKey, Managing, MissingKey, Scope, Workspace, hashed, key_of
+from shared.clock import parse_instant
 from shared.events.ingest import KeyIssued
-from shared.http import Cursor, Limit, NotFound, Page, Transaction, decode_cursor, encode_cursor
+from shared.http import (
+    Cursor,
+    Limit,
+    NotFound,
+    Page,
+    Transaction,
+    decode_cursor,
+    encode_cursor,
+)
 
 router = APIRouter(prefix="/v1/workspaces", tags=["workspaces"])
 
@@ -37,6 +53,15 @@ def _checked(rule: Callable[[Any], Any]) -> AfterValidator:
     return AfterValidator(rule)
 
 
+def _instant(sent: Any) -> datetime:
+    if not isinstance(sent, str):
+        raise ValueError("an instant is a text, such as 2027-01-31T00:00:00Z")  # noqa: TRY004
+    try:
+        return parse_instant(sent)
+    except OverflowError as error:
+        raise ValueError(f"{sent!r} is beyond what a calendar holds") from error
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]
 WorkspaceId = Annotated[str, _checked(rules.workspace_id)]
 TimeZone = Annotated[str, _checked(rules.time_zone)]
@@ -45,6 +70,7 @@ Locale = Annotated[str, _checked(rules.locale)]
 Margin = Annotated[str, StringConstraints(max_length=40), _checked(rules.margin)]
 SilenceDays = Annotated[int, Field(ge=1, le=36_500, strict=True)]
 Mapping = Annotated[dict[Text, str], Field(max_length=1000), _checked(rules.event_mapping)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
 Secrets = Annotated[list[Text], Field(max_length=SECRETS_MOST)]
 
 
@@ -162,8 +188,9 @@ class NewKey(BaseModel):
     source: Annotated[str, _checked(rules.source)] = Field(
         default=DEFAULT_SOURCE, description="Label of the events sent with it."
     )
-    expires_at: AwareDatetime | None = Field(
-        default=None, description="From then on it is refused; null: it does not expire."
+    expires_at: Instant | None = Field(
+        default=None,
+        description="From then on it is refused; null: it does not expire.",
     )
 
 

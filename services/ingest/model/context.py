@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from services.ingest.model import limits, personal
-from services.ingest.model.refusals import InvalidJson, SchemaViolation
+from services.ingest.model.refusals import InvalidJson, PayloadTooLarge, SchemaViolation
 
 Identifier = str | int | float | None
 Part = Raw | UnsetType
@@ -45,6 +45,7 @@ class Context(NamedTuple):
     time_zone: Part
 
 
+CARRIED_TIMES = 4  # contexts of all events together may weigh so many times a full body
 REMEMBERED = 20_000
 REMEMBERED_BYTES = 1024
 NOTHING = Context(None, UNSET, UNSET, UNSET, UNSET)
@@ -89,6 +90,23 @@ class BatchContext(NamedTuple):
 
 
 NO_BATCH_CONTEXT = BatchContext({}, NOTHING)
+
+
+def require_small(sent: Part, *, events: int, limit_bytes: int) -> None:
+    """Raise PayloadTooLarge for a batch's context that would make far more of the body than came.
+
+    It is carried on with every event, so it counts for each of them.
+    """
+    size = len(bytes(sent)) if isinstance(sent, Raw) else 0
+    if size > limits.EVENT_BYTES:
+        raise PayloadTooLarge(
+            f"{size} bytes in the batch's context, {limits.EVENT_BYTES} at most, as in an event"
+        )
+    if size * events > CARRIED_TIMES * limit_bytes:
+        raise PayloadTooLarge(
+            f"the batch's context of {size} bytes is carried on with each of {events} events:"
+            " send fewer at once, or a smaller context"
+        )
 
 
 def batch_context(sent: Part) -> BatchContext:

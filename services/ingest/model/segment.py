@@ -88,6 +88,7 @@ class Reception:
     event_mapping: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "traceparent", wire.traceparent(self.traceparent or ""))
         common = wire.prefix(
             source=self.source,
             workspace=self.workspace,
@@ -184,6 +185,7 @@ def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
     event, account = fact.event, fact.account
     key = partition_key(reception.workspace, account, call.user or call.anonymous)
     event_id = f"{reception.source} {call.message_id}"
+    warning = times.BAD_TIMESTAMP if call.moment.is_bad else None
     attributes = wire.Attributes(
         event_id,
         event.type,
@@ -193,13 +195,12 @@ def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
         call.message_id,
         call.moment.original,
         call.clock.sent_at,
-        times.BAD_TIMESTAMP if call.moment.is_bad else None,
+        warning,
         event,
     )
     topic = _topic(fact, reception)
-    return Stamped(
-        event_id, call.message_id, topic, key, wire.spliced(reception.prefix, attributes)
-    )
+    payload = wire.spliced(reception.prefix, attributes)
+    return Stamped(event_id, call.message_id, topic, key, payload, warning)
 
 
 def _topic(fact: Fact, reception: Reception) -> Topic:

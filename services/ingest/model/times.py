@@ -6,6 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 ZERO = timedelta()
+# What lies outside was never meant: year 1 is how some languages say "no time at all".
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+FUTURE = timedelta(days=366)
 BAD_TIMESTAMP = "bad_timestamp"
 SAID_CHARACTERS = 100  # so much of what is no time is kept, to be seen
 
@@ -36,7 +39,7 @@ def parse(sent: object) -> datetime | None:
     if type(sent) is not str:
         return None
     try:
-        instant = datetime.fromisoformat(sent)
+        instant = datetime.fromisoformat(sent[:-1] + "Z" if sent.endswith("z") else sent)
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -50,7 +53,7 @@ def client_clock(sent_at: object, *, received_at: datetime, is_history: bool) ->
     if sent_at is None:
         return ClientClock(None, ZERO, is_bad=False)
     instant = parse(sent_at)
-    if instant is None:
+    if instant is None or not EARLIEST <= instant <= received_at + FUTURE:
         return ClientClock(None, ZERO, is_bad=not is_history)
     return ClientClock(str(sent_at), ZERO if is_history else received_at - instant, is_bad=False)
 
@@ -68,7 +71,6 @@ def moment(original: object, clock: ClientClock, *, received_at: datetime) -> Mo
     if instant is None:
         shown = said.replace("\x00", "")[:SAID_CHARACTERS] if said else None
         return Moment(received_at, shown, is_bad=True)
-    try:
-        return Moment(instant + clock.error if clock.error else instant, said, clock.is_bad)
-    except OverflowError:
+    if not EARLIEST <= instant <= received_at + FUTURE:
         return Moment(received_at, said, is_bad=True)
+    return Moment(instant + clock.error if clock.error else instant, said, clock.is_bad)

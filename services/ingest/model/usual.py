@@ -71,11 +71,9 @@ def stamp(sent: Usual, reception: Reception, *, may_be_private: bool) -> Stamped
     properties = bytes(sent.properties)
     if not properties.startswith(b"{") or (may_be_private and personal.may_hold(properties)):
         return None
-    feature = sent.event
-    if b'"feature"' in properties:
-        feature = segment.feature_of(sent.properties) or feature
     clock = reception.clock
     moment = times.moment(sent.timestamp, clock, received_at=reception.received_at)
+    warning = times.BAD_TIMESTAMP if moment.is_bad else None
     key = f"{reception.workspace}/{account}"
     event_id = f"{reception.source} {sent.message_id}"
     attributes = wire.Attributes(
@@ -87,16 +85,16 @@ def stamp(sent: Usual, reception: Reception, *, may_be_private: bool) -> Stamped
         sent.message_id,
         moment.original,
         clock.sent_at,
-        times.BAD_TIMESTAMP if moment.is_bad else None,
+        warning,
         UsageTracked(
             user=sent.user_id,
             anonymous=sent.anonymous_id,
             event=sent.event,
-            feature=feature,
+            feature=segment.feature_of(sent.properties) or sent.event,
             properties=sent.properties,
             context=context.carried,
         ),
     )
     topic = USAGE_HISTORY if reception.is_history else USAGE
     payload = wire.spliced(reception.prefix, attributes)
-    return Stamped(event_id, sent.message_id, topic, key, payload)
+    return Stamped(event_id, sent.message_id, topic, key, payload, warning)

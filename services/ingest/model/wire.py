@@ -49,15 +49,17 @@ class Stamped(msgspec.Struct, frozen=True, gc=False):
     topic: Topic
     key: str
     payload: bytes
+    warning: str | None = None
+    """What is odd about it though it is accepted, a stable code: bad_timestamp."""
+
+
+def traceparent(sent: str) -> str | None:
+    """The trace that a request belongs to; None for a header that is none of W3C's form."""
+    return sent if TRACEPARENT.fullmatch(sent) else None
 
 
 def prefix(*, source: str, workspace: str, received_at: datetime, traceparent: str | None) -> bytes:
-    """The beginning of every event of a request, up to where `spliced` goes on.
-
-    A `traceparent` that is none is left out: it would break nobody but help nobody.
-    """
-    if traceparent is not None and not TRACEPARENT.fullmatch(traceparent):
-        traceparent = None
+    """The beginning of every event of a request, up to where `spliced` goes on."""
     common = Common("1.0", source, workspace, received_at, traceparent)
     return _encode(common)[:-1] + b","
 

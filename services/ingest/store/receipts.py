@@ -18,7 +18,7 @@ from shared.events.ingest import EventRejected
 from shared.events.runtime import Progressed
 
 FORGOTTEN_AT_ONCE = 10_000
-PREVIEW_BYTES = 500
+SHOWN_BYTES = 32 * 1024 + 1  # of a dead letter; one more than the largest event
 
 
 class Receipt(NamedTuple):
@@ -40,7 +40,7 @@ class DeadLetterItem(NamedTuple):
     code: str
     message: str
     at: datetime
-    preview: bytes
+    source: bytes
 
 
 class Place(NamedTuple):
@@ -242,12 +242,12 @@ async def list_dead_letters(
     found = await rows(
         tx,
         "(SELECT id, 'rejected' AS kind, message_id, code, message, rejected_at AS at,"
-        f" substring(source FOR {PREVIEW_BYTES}) AS preview FROM rejected_event"
+        f" substring(source FOR {SHOWN_BYTES}) AS source FROM rejected_event"
         f" WHERE workspace = :workspace{bound.format(at='rejected_at', id='id')}"
         " ORDER BY rejected_at DESC, id DESC LIMIT :limit)"
         " UNION ALL"
         " (SELECT id, 'dead_letter', NULL, code, message, dead_at,"
-        f" substring(coalesce(value, '') FOR {PREVIEW_BYTES}) FROM dead_letter"
+        f" substring(coalesce(value, '') FOR {SHOWN_BYTES}) FROM dead_letter"
         f" WHERE workspace = :workspace{bound.format(at='dead_at', id='id')}"
         " ORDER BY dead_at DESC, id DESC LIMIT :limit)"
         " ORDER BY at DESC, id DESC LIMIT :limit",
@@ -259,7 +259,7 @@ async def list_dead_letters(
     )
     return [
         DeadLetterItem(
-            str(row.id), row.kind, row.message_id, row.code, row.message, row.at, bytes(row.preview)
+            str(row.id), row.kind, row.message_id, row.code, row.message, row.at, bytes(row.source)
         )
         for row in found
     ]

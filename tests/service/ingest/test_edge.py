@@ -228,3 +228,12 @@ def test_personal_data_of_use_stands_in_its_one_place(tenant: Tenant):
     (event,) = tenant.in_topic("ingest.usage.v1")
     assert event["data"]["personal"] == {"email": "ada@example.com"}
     assert event["data"]["properties"] == {"rows": 1}
+
+
+def test_time_that_is_none_is_told_beside_the_acceptance(tenant: Tenant):
+    answer = tenant.post(
+        "/v1/batch", json={"batch": [track("fine"), track("odd", timestamp="2015-2-02")]}
+    )
+
+    assert answer.json()["accepted"] == 2
+    assert answer.json()["warnings"] == [{"index": 1, "messageId": "odd", "code": "bad_timestamp"}]

@@ -143,3 +143,14 @@ def test_keys_reach_the_other_services_by_hash_only(tenant: Tenant):
     assert {event["partitionkey"].partition("/")[0] for event in events} == {tenant.workspace}
     assert events[-1]["partitionkey"] == f"{tenant.workspace}/{key_id}"
     assert all(len(event["data"]["sha256"]) == 64 for event in events[:-1])
+
+
+@pytest.mark.parametrize(
+    "expires_at",
+    [12, "soon", "2026-01-01", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"],
+)
+def test_expiry_that_is_no_instant_is_refused_with_its_field(tenant: Tenant, expires_at: Any):
+    answer = tenant.manage("POST", "/keys", {"scope": "write", "expires_at": expires_at})
+
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "expires_at" in answer.json()["message"]

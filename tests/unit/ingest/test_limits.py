@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from services.ingest.model import limits
+from services.ingest.model.context import require_small
+from services.ingest.model.refusals import PayloadTooLarge
 from tests.unit.ingest.builders import accepted, only, refusal, taken, track
 
 
@@ -128,3 +130,29 @@ def test_refused_event_keeps_its_neighbours_and_its_bytes():
     (refused,) = intake.refused
     assert (refused.index, refused.message_id) == (1, "bad")
     assert refused.source == bad
+
+
+def test_id_of_any_script_is_an_id():
+    event = track(userId="사용자 1", context={"groupId": "회사-é 😀"}, properties={})
+
+    assert not taken(event).refused
+
+
+def test_context_of_a_batch_is_bounded_as_an_event_is():
+    within, beyond = (
+        msgspec.Raw(b"{" + b" " * (size - 2) + b"}")
+        for size in (limits.EVENT_BYTES, limits.EVENT_BYTES + 1)
+    )
+
+    require_small(within, events=1, limit_bytes=limits.BODY_BYTES)
+    with pytest.raises(PayloadTooLarge):
+        require_small(beyond, events=1, limit_bytes=limits.BODY_BYTES)
+
+
+def test_context_of_a_batch_counts_for_each_of_its_events():
+    context = msgspec.Raw(b"{" + b" " * 998 + b"}")
+    most = 4 * limits.BODY_BYTES // 1000
+
+    require_small(context, events=most, limit_bytes=limits.BODY_BYTES)
+    with pytest.raises(PayloadTooLarge):
+        require_small(context, events=most + 1, limit_bytes=limits.BODY_BYTES)

@@ -19,6 +19,9 @@ def instant(text: str) -> datetime:
         ("2026-11-01T12:00:00.123Z", "2026-11-01T12:00:00.123Z"),
         ("2026-11-01T12:00:00.123456+00:00", "2026-11-01T12:00:00.123456Z"),
         ("2026-11-01T21:00:00+09:00", "2026-11-01T12:00:00Z"),
+        ("2026-11-01T12:00:00z", "2026-11-01T12:00:00Z"),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        ("2027-11-23T12:00:00Z", "2027-11-23T12:00:00Z"),
         ("2026-11-01T12:00:00", "2026-11-01T12:00:00Z"),
         ("2026-11-01", "2026-11-01T00:00:00Z"),
     ],
@@ -92,4 +95,28 @@ def test_correction_beyond_the_calendar_is_flagged(sent: str):
     event = only(track(timestamp=sent), sent_at="2020-01-01T00:00:00Z")
 
     assert event.envelope.time == NOON
+    assert event.envelope.warnings == "bad_timestamp"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "0001-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "2027-11-23T12:00:01Z",
+        "9999-12-31T23:59:59Z",
+    ],
+)
+@pytest.mark.parametrize("is_history", [False, True])
+def test_time_that_cannot_be_meant_is_flagged(sent: str, *, is_history: bool):
+    event = only(track(timestamp=sent), is_history=is_history)
+
+    assert (event.envelope.time, event.envelope.originaltime) == (NOON, sent)
+    assert event.envelope.warnings == "bad_timestamp"
+
+
+def test_clock_that_cannot_be_meant_corrects_nothing():
+    event = only(track(timestamp="2026-11-22T11:00:00Z"), sent_at="0001-01-01T00:00:00Z")
+
+    assert event.envelope.time == instant("2026-11-22T11:00:00Z")
     assert event.envelope.warnings == "bad_timestamp"
