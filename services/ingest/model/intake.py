@@ -11,6 +11,7 @@ from services.ingest.model import body, limits, personal, segment, usual
 from services.ingest.model.refusals import (
     EventRefused,
     EventTooLarge,
+    InvalidJson,
     SchemaViolation,
     UnreadableLine,
 )
@@ -123,9 +124,8 @@ def _read(source: bytes, call: str | None) -> Sent | EventRefused:
     except UnicodeDecodeError as error:
         return SchemaViolation(f"not UTF-8: {error.reason} at byte {error.start}")
     except (msgspec.DecodeError, RecursionError) as error:
-        if body.neutralised(source) != source:
-            return SchemaViolation("a lone surrogate, or nested far too deep")
-        return UnreadableLine(str(error))
+        fault = body.fault(source, error)
+        return UnreadableLine(str(error)) if fault is None else SchemaViolation(fault)
 
 
 def _check(sent: Sent) -> None:
@@ -137,9 +137,14 @@ def _check(sent: Sent) -> None:
 def _claimed_id(source: bytes) -> str | None:
     """The id of an event that could not be read, as far as it can be shown; None without one."""
     try:
-        claimed = _decode_claimed(body.neutralised(source)).message_id
+        claimed = _decode_claimed(source).message_id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        if len(source) > limits.EVENT_BYTES:
+            return None  # one look through a whole body was enough
+        try:
+            claimed = body.member(source, b"messageId")
+        except InvalidJson:
+            return None
     if type(claimed) is not str or "\x00" in claimed:
         return None
     return claimed[: limits.MESSAGE_ID_CHARACTERS] or None

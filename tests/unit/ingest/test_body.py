@@ -1,9 +1,14 @@
 """From the bytes of a request to its events: packing, bounds, and what is mended."""
 
 import gzip
+import json
 import zlib
+from time import process_time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
 
 from services.ingest.model import body as bodies
 from services.ingest.model import limits
@@ -13,7 +18,7 @@ from services.ingest.model.refusals import (
     InvalidJson,
     PayloadTooLarge,
 )
-from tests.unit.ingest.builders import batch
+from tests.unit.ingest.builders import batch, refusal, taken
 
 PLAIN = b'{"batch":[{"type":"track"}]}'
 
@@ -99,8 +104,36 @@ def test_events_keep_their_bytes():
 
 @pytest.mark.parametrize(
     "unreadable",
-    [b'{"x":"\\ud800"}', b'{"x":"\\udc00 \\ud83d"}', b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}"],
-    ids=["lone surrogate", "halves in the wrong order", "nested 5,000 deep"],
+    [
+        b'{"x":"\\ud800"}',
+        b'{"x":"\\udc00 \\ud83d"}',
+        b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"x":NaN}',
+        b'{"x":[-Infinity,{"y":[{"z":Infinity}]}]}',
+        b'{"x":"one\nline, [and {another"}',
+        b'{"x":"\x00"}',
+        b'{"x":"\\q","y":"\\""}',
+        b'{"x":tru}',
+        b"{x:1}",
+        b'{"x":1,}',
+        b'{"x":[1}}',
+        b'{"x":[[[1]]]} {"y":2} {"x":[[[1]]]}',
+    ],
+    ids=[
+        "lone surrogate",
+        "halves in the wrong order",
+        "nested 5,000 deep",
+        "NaN",
+        "Infinity",
+        "raw newline",
+        "raw NUL",
+        "no escape",
+        "no word",
+        "no text for a name",
+        "trailing comma",
+        "the wrong bracket",
+        "no comma between two",
+    ],
 )
 def test_one_unreadable_event_costs_its_neighbours_nothing(unreadable: bytes):
     good = b'{"y":"\\ud83d\\ude00 \\\\ud800"}'
@@ -115,3 +148,126 @@ def test_lines_are_numbered_from_one_and_blank_ones_skipped():
 
     assert found.sources == [b'{"a":1}', b'{"b":2}', b"no json"]
     assert found.lines == [1, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (b'{"messageId":"m","x":{"y":NaN}}', "NaN and Infinity"),
+        (b'{"messageId":"m","x":-Infinity}', "NaN and Infinity"),
+        (b'{"x":"one\nline","messageId":"m"}', "control character"),
+        (b'{"x":"\\q","messageId":"m"}', "invalid escape"),
+        (b'{"messageId":"m","x":"\\ud800"}', "lone surrogate"),
+        (b'{"x":' + b"[" * 5000 + b"]" * 5000 + b',"messageId":"m"}', "nested far too deep"),
+        (b'{"messageId":"m","x":tru}', "invalid character"),
+    ],
+)
+def test_event_that_is_no_json_is_refused_under_its_own_id_in_words(broken: bytes, reason: str):
+    (refused,) = taken(broken).refused
+
+    assert (refused.code, refused.message_id, refused.source) == ("schema_violation", "m", broken)
+    assert reason in refused.message
+
+
+@pytest.mark.parametrize("source", [b"{not json", b"no json", b'{"x":"}', b'{"x":1} {"y":2}'])
+def test_what_is_not_even_one_object_in_brackets_is_no_json(source: bytes):
+    assert refusal(source) == "invalid_json"
+
+
+def test_what_stands_beside_a_broken_event_is_read():
+    found = batch(
+        b' {"sentAt" : "x", "other":NaN,"context":{"locale":"\\ud800"} , "writeKey":"k",'
+        b'"batch": [ {"x":NaN} , 7 ] } '
+    )
+
+    assert found.sources == [b'{"x":NaN}', b"7"]
+    assert (found.sent_at, found.write_key) == ("x", "k")
+    assert isinstance(found.context, Raw)
+    assert bytes(found.context) == b'{"locale":"\\ufffd"}'
+
+
+def test_time_and_key_that_are_no_json_are_none():
+    found = batch(b'{"batch":[{}],"sentAt":NaN,"writeKey":"a\nb"}')
+
+    assert found.sources == [b"{}"]
+    assert not isinstance(found.sent_at, str)
+    assert found.sent_at is not None  # so that it is flagged
+    assert not isinstance(found.write_key, str)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"batch":[{"x":NaN},{}',
+        b'{"batch":[{"x":NaN},{}]',
+        b'{"batch":[{"x":NaN},{}}]',
+        b'{"batch":[{"x":NaN},{}]}]',
+        b'{"batch":[{"x":NaN},{}],}',
+        b'{"batch":[{"x":NaN},,{}]}',
+        b'{"batch":[{"x":NaN},"]}',
+        b'{"batch":[{"x":NaN},undefined]}',
+        b'{"batch":{"x":NaN}}',
+        b'{"other":[{"x":NaN}]}',
+        b'[{"x":NaN}]',
+        b'{"batch":[{"x":NaN}],"context":{"locale":NaN}}',
+    ],
+)
+def test_body_broken_outside_of_its_events_is_refused(body: bytes):
+    with pytest.raises(InvalidJson):
+        batch(body)
+
+
+def test_broken_events_count_as_others_do():
+    with pytest.raises(PayloadTooLarge):
+        batch(b'{"batch":[' + b'{"x":NaN},' * 2500 + b"{}]}")
+
+
+def test_key_of_a_lone_event_is_read_though_it_is_no_json():
+    found = bodies.alone(b'{"type":"track","properties":{"x":NaN},"writeKey":"k"}')
+
+    assert found.write_key == "k"
+
+
+VALUES = st.recursive(
+    st.none() | st.floats() | st.text(alphabet='"\\[]{},:\n a\ud800'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(events=st.lists(st.dictionaries(st.text(max_size=3), VALUES), min_size=1, max_size=5))
+def test_any_event_beside_a_broken_one_keeps_its_bytes(events: list[dict[str, object]]):
+    sources = [json.dumps(event).encode() for event in events] + [b'{"x":NaN}']
+
+    found = batch(b'{"batch" : [' + b" ,\n".join(sources) + b"]}")
+
+    assert found.sources == sources
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        b"[",
+        b'"',
+        b"\\",
+        b",",
+        b"[]",
+        b'""',
+        b'\\"',
+        b"x[",
+        b"[1[]]",
+        b"[[[]]],",
+        b'{"a":1,',
+        b"{},",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", b'{"batch":[{"x":NaN},', b'{"batch":[{"x":NaN,"y":"'])
+def test_hostile_body_of_5_mib_is_split_in_linear_time(before: bytes, unit: bytes):
+    body = before + unit * ((limits.IMPORT_BODY_BYTES - len(before)) // len(unit))
+
+    started = process_time()
+    with pytest.raises(InvalidJson):
+        bodies.batch(body, most_events=None)
+
+    assert process_time() - started < 5  # seconds; half of one is usual, a square takes hours
