@@ -33,14 +33,17 @@ def fresh_database(stack: TemporaryStack) -> Iterator[FreshDatabase]:
         stack.drop_database(service, url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mainstay(stack: TemporaryStack) -> Iterator[Mainstay]:
-    """Ingest and health as processes, for all tests of the session; each has its own workspace."""
+    """Ingest and health as processes, for the tests of one module; each has its own workspace.
+
+    No longer: health tells of its progress in a topic that other tests look at.
+    """
     with running_mainstay(stack) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console(mainstay: Mainstay) -> Iterator[ServiceProcess]:
     """The console as a process in front of that health; nobody is signed in."""
     with ServiceProcess("console", {"HEALTH_URL": mainstay.health.url}) as running:

@@ -107,7 +107,8 @@ def test_pages_of_the_list_show_every_account_once(page: Page, tenant: Tenant):
 
 def test_keyboard_alone_signs_in_and_opens_an_account(page: Page, tenant: Tenant):
     page.goto("/accounts")
-    page.keyboard.type(tenant.read)  # the field has the focus
+    expect(page.get_by_role("textbox", name="Read key")).to_be_focused()
+    page.keyboard.type(tenant.read)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Accounts", level=1)).to_be_visible()
 
