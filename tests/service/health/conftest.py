@@ -104,7 +104,7 @@ class Tenant:
         return value
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def health(stack: TemporaryStack) -> Iterator[ServiceProcess]:
     """The running service on tables of its own."""
     url = stack.fresh_database("health")
