@@ -13,7 +13,7 @@ HTTP_SECONDS = Histogram(
 )
 CONSUMER_RECORDS = Counter(
     "consumer_records_total",
-    "Records read, by outcome: applied, duplicate, unknown_type, dead_lettered.",
+    "Records read, by outcome: applied, duplicate, skipped (nobody here folds that type).",
     ["service", "lane", "outcome"],
 )
 CONSUMER_BATCH_SECONDS = Histogram(
