@@ -3,7 +3,7 @@
 SQL is written set-wise with `text()`; arrays go in as `CAST(:name AS text[])` and `unnest`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from typing import Any
@@ -101,14 +101,29 @@ def day_partition(table: str, day: date) -> str:
     return f"{table}_{day:%Y%m%d}"
 
 
-async def ensure_day_partition(tx: Tx, table: str, day: date) -> None:
-    """Make sure `table`, partitioned by range of `day`, can take rows of `day`."""
-    await tx.execute(
-        text(
-            f"CREATE TABLE IF NOT EXISTS {day_partition(table, day)} PARTITION OF {table} "
-            f"FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-        )
+async def ensure_day_partitions(tx: Tx, table: str, days: Collection[date]) -> None:
+    """Make sure `table`, partitioned by range of `day`, can take rows of these days.
+
+    Looks before it makes any: to make one locks the whole table for a moment.
+    """
+    missing = await rows(
+        tx,
+        "SELECT day FROM unnest(CAST(:days AS date[])) AS day"
+        " WHERE to_regclass(:prefix || to_char(day, 'YYYYMMDD')) IS NULL ORDER BY day",
+        {"days": sorted(days), "prefix": f"{table}_"},
     )
+    if missing:
+        await tx.execute(
+            text("SELECT pg_advisory_xact_lock(hashtext(current_schema() || :table))"),
+            {"table": f".{table}"},
+        )
+    for row in missing:
+        await tx.execute(
+            text(
+                f"CREATE TABLE IF NOT EXISTS {day_partition(table, row.day)} PARTITION OF {table} "
+                f"FOR VALUES FROM ('{row.day}') TO ('{row.day + timedelta(days=1)}')"
+            )
+        )
 
 
 async def drop_day_partitions(tx: Tx, table: str, *, before: date) -> list[str]:

@@ -27,13 +27,23 @@ class KafkaSettings(BaseSettings):
     fetch_bytes: PositiveInt = Field(
         default=8 * 1024 * 1024, description="Most bytes fetched at once, all partitions together."
     )
+    batch_bytes: PositiveInt = Field(
+        default=32 * 1024 * 1024,
+        description="Most bytes of records applied in one transaction, decompressed.",
+    )
+    dedup_cache_bytes: PositiveInt = Field(
+        default=256 * 1024 * 1024,
+        description="Most bytes of event ids that a lane remembers between two batches, 16 an id;"
+        " ids beyond that are read from the database again.",
+    )
     dead_letters_in_a_row: PositiveInt = Field(
         default=100,
         description="So many dead letters in a row in a lane stop it: a bad deploy must not drain.",
     )
     watchdog_seconds: PositiveFloat = Field(
         default=60.0,
-        description="A lane with lag and no progress for so long ends the process, seconds.",
+        description="A lane in which records wait and no offset moves for so long ends the"
+        " process while Kafka and the database answer, seconds.",
     )
 
 
@@ -68,6 +78,10 @@ class ServiceSettings(BaseSettings):
     )
     stop_seconds: PositiveFloat = Field(
         default=18.0, description="A stop that lasts longer is made a hard exit, seconds."
+    )
+    loop_stall_seconds: PositiveFloat = Field(
+        default=10.0,
+        description="An event loop that is blocked for so long ends the process, seconds.",
     )
     key_cache_seconds: PositiveFloat = Field(
         default=10.0,

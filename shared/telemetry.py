@@ -27,8 +27,15 @@ CONSUMER_FENCED = Counter(
     "Batches dropped because another process had passed the offset.",
     ["service", "lane"],
 )
+CONSUMER_GAPS = Counter(
+    "consumer_gaps_total",
+    "Fetches that began behind our place; read again before they are believed.",
+    ["service", "lane"],
+)
 CONSUMER_LAG = Gauge(
-    "consumer_lag_records", "Records in the log and not applied yet.", ["service", "lane"]
+    "consumer_lag_records",
+    "Records in the log and not applied yet, of the partitions assigned to this process.",
+    ["service", "lane"],
 )
 CONSUMER_RETRIES = Counter(
     "consumer_retries_total", "Batches tried again, by reason.", ["service", "lane", "reason"]
@@ -39,6 +46,11 @@ DEAD_LETTERS = Counter(
 OUTBOX_PUBLISHED = Counter("outbox_published_total", "Events published by the relay.", ["service"])
 OUTBOX_PENDING = Gauge(
     "outbox_pending_events", "Events seen by the relay and not yet acknowledged.", ["service"]
+)
+OUTBOX_OLDEST_SECONDS = Gauge(
+    "outbox_oldest_seconds",
+    "Age of the oldest event that waits in the outbox; grows while any transaction stays open.",
+    ["service"],
 )
 JOB_RUNS = Counter(
     "job_runs_total", "Runs of a time-driven job, by outcome.", ["service", "job", "outcome"]

@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from services.ingest.api import receipts, routes, workspaces
 from services.ingest.api.delivery import Delivery
 from services.ingest.api.edge import Edge, Front
-from services.ingest.api.readiness import DatabaseProbe
 from services.ingest.handlers import LANES
 from services.ingest.schedule import jobs
 from services.ingest.settings import IngestSettings
@@ -28,15 +27,12 @@ def build() -> Service:
     )
     delivery = Delivery(settings, client_id=f"ingest-edge@{socket.gethostname()}:{os.getpid()}")
     edge = Edge(settings, database, delivery, utc_now)
-    probe = DatabaseProbe(database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        probe.start()
         await edge.start()
         yield
         await edge.stop()
-        await probe.stop()
 
     return Service(
         name="ingest",
@@ -48,7 +44,7 @@ def build() -> Service:
         lanes=LANES,
         lists_dead_letters=False,
         jobs=jobs(settings),
-        checks={"database": probe.why_not_ready, "kafka writer": delivery.why_not_ready},
+        checks={"kafka writer": delivery.why_not_ready},
         state={"edge": edge},
         lifespan=lifespan,
         front=lambda app: Front(app, edge),

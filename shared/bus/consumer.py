@@ -18,11 +18,13 @@ import structlog
 
 from shared import telemetry
 from shared.bus import tables
+from shared.bus.breaker import Breaker, LaneStopped
 from shared.bus.handlers import Lane, apply_folds
 from shared.bus.progress import told
 from shared.bus.record import Decode, Partition, Record, decoder, outgoing
-from shared.bus.retry import BUG_TRIES, Family, backoff_seconds, family, reason
-from shared.bus.slices import Slice, slice_of
+from shared.bus.retry import BUG_TRIES, Family, backoff_seconds, family, is_too_slow, reason
+from shared.bus.seen import SeenIds
+from shared.bus.slices import Slice, gaps_of, slices_of
 from shared.bus.tables import DeadLetter, Fenced, dead_letter
 from shared.db import Database
 from shared.errors import MainstayError, TransientError
@@ -74,10 +76,10 @@ class Reader(Protocol):
         ...
 
 
-class LaneStopped(MainstayError):
-    """The lane gave up more records in a row than a working deploy ever would."""
+class OffsetGone(MainstayError):
+    """Our offset is not in the log any more. Never jumped over: an operator has to look."""
 
-    code = "lane_stopped"
+    code = "offset_out_of_range"
 
 
 class Stopping(MainstayError):
@@ -93,13 +95,13 @@ class LaneState:
     lag: int = 0
     placed: bool = False
     connected: bool = True
+    gives_way: bool = False
+    """It does not read now, because the lane that it waits for has lag."""
     stopped_because: str | None = None
+    """Set for good: only a person can say how to go on, and starts the process anew."""
     waiting_for: str | None = None
     progressed_at: float = field(default_factory=monotonic)  # seconds, monotonic
-
-    def idle_seconds(self) -> float:
-        """Seconds since the last sign of progress: an applied batch, or nothing left to read."""
-        return monotonic() - self.progressed_at
+    assigned: frozenset[Partition] = frozenset()
 
 
 class Consumer:
@@ -127,8 +129,10 @@ class Consumer:
         self._may_read = may_read
         self._decode: Decode = decoder(lane.types)
         self._positions: dict[Partition, int] = {}
-        self._inbox_days: set[date] = set()
-        self._dead_in_a_row = 0
+        self._holes: dict[Partition, int] = {}
+        self._days: set[date] = set()
+        self._seen = SeenIds(most_bytes=settings.dedup_cache_bytes)
+        self._breaker = Breaker(lane.name, most_in_a_row=settings.dead_letters_in_a_row)
         self._labels = (service, lane.name)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -136,6 +140,20 @@ class Consumer:
         with suppress(Stopping):
             while not stopping.is_set():
                 await self._read_on(stopping)
+
+    @property
+    def group(self) -> str:
+        """Name of its offset rows."""
+        return self._group
+
+    @property
+    def places(self) -> frozenset[Partition]:
+        """All partitions of its topics, whoever reads them now."""
+        return frozenset(
+            Partition(topic.name, number)
+            for topic in self.lane.topics
+            for number in range(topic.partitions)
+        )
 
     async def _read_on(self, stopping: asyncio.Event) -> None:
         """Join, then step after step; returns to join anew when Kafka fails us."""
@@ -146,7 +164,7 @@ class Consumer:
         except TransientError as error:
             self._positions.clear()
             await self._wait_to_retry(error, 0, stopping)
-        except LaneStopped as error:
+        except (LaneStopped, OffsetGone) as error:
             self.state.stopped_because = error.message
             log.critical("lane_stopped", lane=self.lane.name, reason=error.message)
             await stopping.wait()
@@ -156,30 +174,74 @@ class Consumer:
     async def _step(self, stopping: asyncio.Event) -> None:
         """Place newly assigned partitions, fetch once, apply what came."""
         await self._retrying(self._place_assigned, stopping)
-        if not self._may_read():
+        self.state.gives_way = not self._may_read()
+        if self.state.gives_way:
             await _unless_set(stopping, self._settings.batch_wait_ms / 1000)
             self.state.progressed_at = monotonic()
             return
-        fetched = await self._reader.fetch(
-            max_records=self._settings.batch_records, wait_ms=self._settings.batch_wait_ms
-        )
-        batch = slice_of(fetched, self._positions, self._decode)
-        if batch is not None:
+        fetched = self._without_gaps(await self._fetched(stopping))
+        advanced = False
+        for batch in slices_of(
+            fetched, self._positions, self._decode, most_bytes=self._settings.batch_bytes
+        ):
+            if not self._continues(batch):
+                break
             with telemetry.CONSUMER_BATCH_SECONDS.labels(*self._labels).time():
                 await self._apply(batch, stopping)
-            await self._reader.report({p: span.end for p, span in batch.spans.items()})
-        self._note_progress(advanced=batch is not None)
+            advanced = True
+        if advanced:
+            read = fetched.keys() & self._positions.keys()
+            await self._reader.report({partition: self._positions[partition] for partition in read})
+        self._note_progress(advanced=advanced)
+
+    async def _fetched(self, stopping: asyncio.Event) -> Mapping[Partition, Sequence[Record]]:
+        """One fetch; nothing when we are asked to stop meanwhile, for a fetch may wait for long."""
+        fetching = asyncio.ensure_future(
+            self._reader.fetch(
+                max_records=self._settings.batch_records, wait_ms=self._settings.batch_wait_ms
+            )
+        )
+        asked = asyncio.ensure_future(stopping.wait())
+        try:
+            await asyncio.wait({fetching, asked}, return_when=asyncio.FIRST_COMPLETED)
+            return fetching.result() if fetching.done() else {}
+        finally:
+            fetching.cancel()
+            asked.cancel()
+
+    def _without_gaps(
+        self, fetched: Mapping[Partition, Sequence[Record]]
+    ) -> Mapping[Partition, Sequence[Record]]:
+        """Leave out partitions that skip ahead of our place, and place them once more.
+
+        A reader that lost its place would make us pass over records for good. Compaction leaves
+        holes too; one that is still there after a read from exactly our place is such a hole.
+        """
+        gaps = gaps_of(fetched, self._positions)
+        odd = {p: begin for p, begin in gaps.items() if self._holes.get(p) != begin}
+        self._holes = odd
+        if not odd:
+            return fetched
+        telemetry.CONSUMER_GAPS.labels(*self._labels).inc(len(odd))
+        self._reader.place({partition: self._positions[partition] for partition in odd})
+        return {p: records for p, records in fetched.items() if p not in odd}
+
+    def _continues(self, batch: Slice) -> bool:
+        """Whether `batch` begins where we stand; if not, all its partitions are placed anew."""
+        if all(self._positions.get(p) == span.start for p, span in batch.spans.items()):
+            return True
+        self._lose_place(batch)
+        return False
 
     def _note_progress(self, *, advanced: bool) -> None:
         self.state.lag = self._reader.lag()
         self.state.connected = self._reader.is_connected()
-        telemetry.CONSUMER_LAG.labels(*self._labels).set(self.state.lag)
         if advanced or self.state.lag == 0:
             self.state.progressed_at = monotonic()
 
     async def _place_assigned(self) -> None:
         """Give every newly assigned partition its offset from our own table; drop the lost ones."""
-        assigned = self._reader.assigned()
+        assigned = self.state.assigned = self._reader.assigned()
         for lost in self._positions.keys() - assigned:
             del self._positions[lost]
         new = self._reader.unplaced() | (assigned - self._positions.keys())
@@ -198,7 +260,18 @@ class Consumer:
     # --- one slice, exactly once ---
 
     async def _apply(self, batch: Slice, stopping: asyncio.Event) -> None:
-        """Apply a slice exactly once, whatever fails; halve it where a record is at fault."""
+        """Apply a slice exactly once, whatever fails; halve it where a record is at fault.
+
+        Raises LaneStopped where nothing but dead letters comes, having applied what stands before.
+        """
+        allowed = self._breaker.allows(batch)
+        if allowed < len(batch.entries):
+            head, _ = batch.cut(allowed)
+            await self._apply_all(head, stopping)
+            self._breaker.trip()
+        await self._apply_all(batch, stopping)
+
+    async def _apply_all(self, batch: Slice, stopping: asyncio.Event) -> None:
         bugs = 0
         for tries in count():
             try:
@@ -216,13 +289,18 @@ class Consumer:
                     await self._isolate(batch, error, stopping)
                     return
                 await self._wait_to_retry(error, tries, stopping)
-        self._passed(batch, dead=len(batch.malformed))
+                if is_too_slow(error) and len(batch.entries) > 1:
+                    for half in batch.halves():
+                        await self._apply_all(half, stopping)
+                    return
+        self._passed(batch)
+        self._breaker.passed(batch)
 
     async def _isolate(self, batch: Slice, error: Exception, stopping: asyncio.Event) -> None:
         """Find the records at fault by halving; one that fails alone becomes a dead letter."""
         if len(batch.entries) > 1:
             for half in batch.halves():
-                await self._apply(half, stopping)
+                await self._apply_all(half, stopping)
             return
         (entry,) = batch.entries
         envelope = entry.decoded.envelope if isinstance(entry.decoded, Received) else None
@@ -234,16 +312,17 @@ class Consumer:
             self._fenced(batch, fenced)
             return
         log.error("record_given_up", lane=self.lane.name, code=letter.code, dead_letter=letter.id)
-        self._passed(batch, dead=1)
+        self._passed(batch)
+        self._breaker.given_up()
 
     async def _commit(self, batch: Slice, *, given_up: Sequence[DeadLetter]) -> None:
         """One transaction: offsets, ids, state, dead letters, caused events."""
         received = batch.received
         letters = [*given_up, *map(_letter_of_malformed, batch.malformed)]
-        await self._ensure_inbox_days(received)
+        await self._ensure_days(received)
         async with self._database.transaction() as tx:
             at = await tables.advance_offsets(tx, self._group, batch.spans, owner=self._owner)
-            fresh = await tables.claim_ids(tx, received, keep=self.lane.keeps_ids)
+            fresh = await tables.claim_ids(tx, received, keep=self.lane.keeps_ids, seen=self._seen)
             caused = await apply_folds(self.lane.folds, tx, fresh)
             await tables.append_dead_letters(tx, self.lane.name, letters)
             caused += told(self._service, self._group, batch, letters, at)
@@ -251,13 +330,14 @@ class Consumer:
             await tables.append_outbox(tx, [outgoing(event, source=source) for event in caused])
         self._count(batch, fresh=len(fresh), received=len(received), letters=letters)
 
-    async def _ensure_inbox_days(self, received: Sequence[Received[Any]]) -> None:
-        """Inbox partitions for the days of this slice, in a transaction of their own, once each."""
-        days = {event.appended_at.date() for event in received} - self._inbox_days
-        if days and not self.lane.keeps_ids:
+    async def _ensure_days(self, received: Sequence[Received[Any]]) -> None:
+        """Partitions for the days of this slice, in a transaction of their own, once each."""
+        days = {event.appended_at.date() for event in received} - self._days
+        if days:
             async with self._database.transaction() as tx:
                 await tables.ensure_inbox_days(tx, days)
-            self._inbox_days |= days
+                await tables.ensure_outbox_days(tx)
+            self._days |= days
 
     async def _stands(self, batch: Slice) -> bool:
         """Whether the offsets are already at the end of this slice."""
@@ -267,20 +347,18 @@ class Consumer:
 
     # --- after the commit ---
 
-    def _passed(self, batch: Slice, *, dead: int) -> None:
-        """Remember where we stand. Raises LaneStopped when nothing but dead letters comes."""
+    def _passed(self, batch: Slice) -> None:
+        """Remember where we stand."""
         self._positions |= {partition: span.end for partition, span in batch.spans.items()}
         self.state.progressed_at = monotonic()  # also while a long slice is halved
-        if dead < len(batch.entries):
-            self._dead_in_a_row = 0
-        self._dead_in_a_row += dead
-        if self._dead_in_a_row > self._settings.dead_letters_in_a_row:
-            raise LaneStopped(f"{self._dead_in_a_row} dead letters in a row in {self.lane.name}")
 
     def _fenced(self, batch: Slice, error: Fenced) -> None:
         """Somebody else moved these partitions on: read our place from the table again."""
         telemetry.CONSUMER_FENCED.labels(*self._labels).inc()
         log.warning("batch_fenced", lane=self.lane.name, reason=error.message)
+        self._lose_place(batch)
+
+    def _lose_place(self, batch: Slice) -> None:
         for partition in batch.spans:
             self._positions.pop(partition, None)
 

@@ -59,6 +59,10 @@ class JobRunner:
         except MainstayError as error:
             log.warning("job_failed", job=job.name, code=reason(error), error=str(error))
             outcome = "failed"
+        except Exception:
+            # A bug in one job must not end the others, nor the consumers beside them.
+            log.exception("job_failed", job=job.name)
+            outcome = "failed"
         if outcome != "not_due":
             telemetry.JOB_RUNS.labels(self._service, job.name, outcome).inc()
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from shared.bus import tables
 from shared.bus.handlers import Lane, apply_folds
 from shared.bus.record import decoder, outgoing
+from shared.bus.seen import SeenIds
 from shared.db import Tx
 from shared.errors import DomainError
 from shared.events.base import Received
@@ -64,7 +65,8 @@ async def redrive(
     if not isinstance(decoded, Received):
         raise StillBroken(f"dead letter {letter_id}: {getattr(decoded, 'message', 'unknown type')}")
     await tables.ensure_inbox_days(tx, {decoded.appended_at.date()})
-    fresh = await tables.claim_ids(tx, [decoded], keep=lane.keeps_ids)
+    seen = SeenIds(most_bytes=0)  # of this transaction only
+    fresh = await tables.claim_ids(tx, [decoded], keep=lane.keeps_ids, seen=seen)
     caused = await apply_folds(lane.folds, tx, fresh)
     await tables.append_outbox(tx, [outgoing(event, source=f"/{service}") for event in caused])
     await tables.save_redriven(tx, letter_id, by=by)

@@ -78,7 +78,7 @@ class Relay:
         await self._writer.publish(waiting)
         async with self._database.transaction() as tx:
             await tables.hold_lease(tx, LEASE, fence=fence)
-            await tables.delete_outbox(tx, [row.id for row in waiting])
+            await tables.delete_outbox(tx, waiting)
         telemetry.OUTBOX_PUBLISHED.labels(self._service).inc(len(waiting))
         return len(waiting)
 
@@ -92,4 +92,6 @@ class Relay:
                 tx, LEASE, holder=self._holder, seconds=LEASE_SECONDS
             )
             self._renew_at = monotonic() + (LEASE_SECONDS / 2 if self._fence else RETAKE_SECONDS)
+            age = await tables.get_outbox_age(tx) if self._fence else 0.0
+            telemetry.OUTBOX_OLDEST_SECONDS.labels(self._service).set(age)
         return self._fence

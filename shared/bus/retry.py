@@ -9,6 +9,7 @@ from shared.errors import DomainError, MainstayError, PermanentError, TransientE
 
 BACKOFF_FIRST_SECONDS = 0.1
 BACKOFF_LAST_SECONDS = 5.0
+STATEMENT_TIMEOUT = "57014"
 BUG_TRIES = 3  # an unknown error counts as the record's fault only after so many tries
 
 
@@ -34,6 +35,12 @@ def family(error: BaseException) -> Family:
             return Family.PERMANENT if sqlstate(error)[:2] in ("22", "23") else Family.BUG
         case _:
             return Family.BUG
+
+
+def is_too_slow(error: BaseException) -> bool:
+    """Whether the statement ran longer than it may: half as much may be done in time."""
+    cause = error.__cause__ if isinstance(error, TransientError) else error
+    return isinstance(cause, DBAPIError) and sqlstate(cause) == STATEMENT_TIMEOUT
 
 
 def reason(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """A slice: consecutive records of some partitions, and the offsets that they cover."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -52,12 +52,15 @@ class Slice:
         ]
 
     def halves(self) -> tuple["Slice", "Slice"]:
-        """Two slices that make up this one, the first to be applied first.
+        """Two slices that make up this one, the first to be applied first."""
+        return self.cut(len(self.entries) // 2)
 
-        A partition that has entries in both is cut behind its last entry of the first half.
+    def cut(self, entries: int) -> tuple["Slice", "Slice"]:
+        """The first so many entries, and the rest.
+
+        A partition that has entries in both is cut behind its last entry of the first part.
         """
-        middle = len(self.entries) // 2
-        first, second = self.entries[:middle], self.entries[middle:]
+        first, second = self.entries[:entries], self.entries[entries:]
         cuts = {entry.partition: entry.record.offset + 1 for entry in first}
         later = {entry.partition for entry in second}
         heads = {
@@ -75,23 +78,48 @@ class Slice:
         return Slice(heads, first), Slice(tails, second)
 
 
-def slice_of(
+def slices_of(
     fetched: Mapping[Partition, Sequence[Record]],
     positions: Mapping[Partition, int],
     decode: Decode,
-) -> Slice | None:
-    """The fetched records that continue `positions`, decoded; None when there are none.
+    *,
+    most_bytes: int,
+) -> Iterator[Slice]:
+    """The fetched records that continue `positions`, decoded, in slices of `most_bytes` or so.
 
-    A span starts at our own position, not at the first record: compaction leaves holes.
+    A span starts at our own position, not at the first record: compaction leaves holes. Lazily,
+    because decoded records take several times the bytes that were fetched.
     """
     spans: dict[Partition, Span] = {}
     entries: list[Entry] = []
+    size = 0
     for partition, records in fetched.items():
-        position = positions.get(partition)
-        if position is None:
+        start = positions.get(partition)
+        if start is None:
             continue
-        new = [record for record in records if record.offset >= position]
-        if new:
-            spans[partition] = Span(position, new[-1].offset + 1)
-            entries.extend(Entry(record, decode(record)) for record in new)
-    return Slice(spans, entries) if spans else None
+        for record in records:
+            if record.offset < start:
+                continue
+            entries.append(Entry(record, decode(record)))
+            size += len(record.value or b"")
+            if size >= most_bytes:
+                spans[partition] = Span(start, record.offset + 1)
+                yield Slice(spans, entries)
+                start, spans, entries, size = record.offset + 1, {}, [], 0
+        last = records[-1].offset if records else -1
+        if last >= start:
+            spans[partition] = Span(start, last + 1)
+    if spans:
+        yield Slice(spans, entries)
+
+
+def gaps_of(
+    fetched: Mapping[Partition, Sequence[Record]], positions: Mapping[Partition, int]
+) -> dict[Partition, int]:
+    """The partitions whose records do not begin where we stand, and where they begin instead."""
+    found: dict[Partition, int] = {}
+    for partition, position in positions.items():
+        records = fetched.get(partition)
+        if records and records[0].offset > position:
+            found[partition] = records[0].offset
+    return found

@@ -1,8 +1,9 @@
 """The HTTP door of a service: its app, what /ready looks at, and the server around it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from types import MappingProxyType
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,12 +16,16 @@ from shared.http import Check, Counted, build_app
 from shared.service.value import Service
 
 
-def app_of(service: Service, consumers: Sequence[Consumer] = ()) -> FastAPI:
-    """The service's HTTP door as a FastAPI app."""
+def app_of(
+    service: Service,
+    consumers: Sequence[Consumer] = (),
+    checks: Mapping[str, Check] = MappingProxyType({}),
+) -> FastAPI:
+    """The service's HTTP door as a FastAPI app. `checks`: what /ready looks at beside its own."""
     app = build_app(
         title=f"Mainstay {service.name}",
         description=service.description,
-        checks={**service.checks, **_lane_checks(consumers)},
+        checks={**checks, **service.checks, **_lane_checks(consumers)},
         lifespan=service.lifespan or (lambda _: nullcontext()),
     )
     app.state.settings = service.settings
@@ -59,9 +64,11 @@ def _lane_check(consumer: Consumer) -> Check:
     return check
 
 
-def server_of(service: Service, consumers: Sequence[Consumer]) -> uvicorn.Server:
+def server_of(
+    service: Service, consumers: Sequence[Consumer], checks: Mapping[str, Check]
+) -> uvicorn.Server:
     """The server of a service's app, with the hot route's short cut before it."""
-    app: ASGIApp = Counted(app_of(service, consumers), service=service.name)
+    app: ASGIApp = Counted(app_of(service, consumers, checks), service=service.name)
     if service.front is not None:
         app = service.front(app)
     return uvicorn.Server(

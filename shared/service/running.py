@@ -16,13 +16,17 @@ import uvicorn
 from shared.bus import tables
 from shared.bus.consumer import Consumer, group_name
 from shared.bus.jobs import Job, JobRunner
+from shared.bus.kafka.ends import LogEnds
 from shared.bus.kafka.reader import KafkaReader
 from shared.bus.kafka.writer import KafkaWriter
 from shared.bus.relay import Relay
 from shared.db import Tx
+from shared.http import Check
 from shared.service.door import serve, server_of
-from shared.service.stopping import stop_on_signals, watch
+from shared.service.probes import DatabaseProbe
+from shared.service.stopping import stop_on_signals
 from shared.service.value import Role, Service
+from shared.service.watchdog import LaneWatchdog, LoopWatchdog
 
 log = structlog.get_logger()
 
@@ -68,6 +72,9 @@ class _Parts:
     relay: Relay | None
     jobs: JobRunner | None
     writer: KafkaWriter | None
+    probe: DatabaseProbe | None
+    lanes: LaneWatchdog | None
+    loop: LoopWatchdog
 
     @classmethod
     def of(cls, service: Service, roles: frozenset[Role]) -> "_Parts":
@@ -75,13 +82,20 @@ class _Parts:
         consumers = _consumers(service, owner) if Role.CONSUMER in roles else []
         relays = Role.RELAY in roles and service.database is not None
         writer = KafkaWriter(client_id=owner, settings=service.settings.kafka) if relays else None
+        probe = DatabaseProbe(service.database) if service.database is not None else None
+        lanes = _lane_watchdog(service, consumers, owner)
         return cls(
             service=service,
-            server=server_of(service, consumers) if Role.API in roles else None,
+            server=server_of(service, consumers, _checks(probe, lanes))
+            if Role.API in roles
+            else None,
             consumers=consumers,
             relay=_relay(service, writer, owner),
             jobs=_jobs(service, owner) if Role.JOBS in roles else None,
             writer=writer,
+            probe=probe,
+            lanes=lanes,
+            loop=LoopWatchdog(service.name, patience_seconds=service.settings.loop_stall_seconds),
         )
 
     def work(self, stopping: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
@@ -93,12 +107,11 @@ class _Parts:
             yield self.jobs.run(stopping)
         if self.server is not None:
             yield serve(self.server, stopping)
-        yield watch(
-            self.service.name,
-            self.consumers,
-            watchdog_seconds=self.service.settings.kafka.watchdog_seconds,
-            stopping=stopping,
-        )
+        if self.probe is not None:
+            yield self.probe.run(stopping)
+        if self.lanes is not None:
+            yield self.lanes.run(stopping)
+        yield self.loop.run(stopping)
 
     async def close(self) -> None:
         """Give back what the pieces share."""
@@ -107,6 +120,32 @@ class _Parts:
                 await self.writer.stop()
         if self.service.database is not None:
             await self.service.database.close()
+
+
+def _checks(probe: DatabaseProbe | None, lanes: LaneWatchdog | None) -> dict[str, Check]:
+    """What every process looks at for its readiness, beside the service's own checks."""
+    checks: dict[str, Check] = {}
+    if probe is not None:
+        checks["database"] = probe.why_not_ready
+    if lanes is not None:
+        checks["kafka"] = lanes.why_not_ready
+    return checks
+
+
+def _lane_watchdog(
+    service: Service, consumers: Sequence[Consumer], owner: str
+) -> LaneWatchdog | None:
+    if not consumers or service.database is None:
+        return None
+    topics = {topic.name: topic for lane in service.lanes for topic in lane.topics}
+    settings = service.settings.kafka
+    return LaneWatchdog(
+        service=service.name,
+        consumers=consumers,
+        database=service.database,
+        ends=LogEnds(topics.values(), client_id=f"{owner}:ends", settings=settings),
+        patience_seconds=settings.watchdog_seconds,
+    )
 
 
 def _relay(service: Service, writer: KafkaWriter | None, owner: str) -> Relay | None:
@@ -153,11 +192,13 @@ def _without_lag(ahead: Consumer | None) -> Callable[[], bool]:
     return lambda: ahead.state.placed and ahead.state.lag == 0
 
 
-async def forget_old_ids(now: datetime, tx: Tx) -> Sequence[Any]:
-    """Job: drop the inbox days that no repeat can reach any more, and make the coming ones."""
+async def keep_house(now: datetime, tx: Tx) -> Sequence[Any]:
+    """Job: make the coming days of inbox and outbox, and drop those that nobody needs any more."""
     await tables.ensure_inbox_days(tx, {now.date(), now.date() + timedelta(days=1)})
+    await tables.ensure_outbox_days(tx)
     await tables.forget_old_ids(tx, now)
+    await tables.forget_sent_days(tx, now.date())
     return []
 
 
-HOUSEKEEPING = Job(name="forget_old_ids", every_seconds=3600.0, run=forget_old_ids)
+HOUSEKEEPING = Job(name="keep_house", every_seconds=3600.0, run=keep_house)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from shared.bus.consumer import LaneStopped
+from shared.bus.breaker import LaneStopped
 from shared.bus.memory import MemoryReader
 from shared.bus.record import Partition
 from shared.db import Database, DatabaseUnavailable, rows
@@ -166,7 +166,7 @@ async def test_a_lane_that_only_makes_dead_letters_stops_instead_of_draining(dat
     with pytest.raises(LaneStopped):
         await drain(consumer, reader)
 
-    assert len(await dead(database)) == 15
+    assert len(await dead(database)) == 11
 
 
 async def test_a_passing_fault_is_tried_again_and_never_a_dead_letter(database: Database):
@@ -243,9 +243,9 @@ async def test_isolating_bad_records_counts_as_progress(database: Database):
     marks: list[float] = []
     passed = consumer._passed
 
-    def noting(batch: Any, *, dead: int) -> None:
+    def noting(batch: Any) -> None:
         consumer.state.progressed_at = 0.0
-        passed(batch, dead=dead)
+        passed(batch)
         marks.append(consumer.state.progressed_at)
 
     consumer._passed = noting  # type: ignore[method-assign]

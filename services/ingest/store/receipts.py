@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from shared.db import Tx, drop_day_partitions, ensure_day_partition, rows
+from shared.db import Tx, drop_day_partitions, ensure_day_partitions, rows
 from shared.events.base import Received
 from shared.events.ingest import EventRejected
 from shared.events.runtime import Progressed
@@ -71,7 +71,7 @@ async def append_receipts(tx: Tx, batch: Sequence[Received[Any]]) -> None:
                 first[place] = received
     if not first:
         return
-    await _ensure_days(tx, "receipt", {day for day, _ in first})
+    await ensure_day_partitions(tx, "receipt", {day for day, _ in first})
     await tx.execute(
         text(
             "INSERT INTO receipt AS r (day, id, workspace, event_id, status, reason, topic, part,"
@@ -147,7 +147,7 @@ async def append_progress(tx: Tx, batch: Sequence[Received[Progressed]]) -> None
         for received in reversed(batch)
         for step in (received.event,)
     }
-    await _ensure_days(tx, "progress", {at.date() for at in steps.values()})
+    await ensure_day_partitions(tx, "progress", {at.date() for at in steps.values()})
     await tx.execute(
         text(
             "INSERT INTO progress (day, service, topic, part, next_offset, at)"
@@ -171,22 +171,6 @@ async def append_progress(tx: Tx, batch: Sequence[Received[Progressed]]) -> None
 
 def _service(received: Received[Any]) -> str:
     return received.topic.partition(".")[0]
-
-
-async def _ensure_days(tx: Tx, table: str, days: Collection[date]) -> None:
-    """Make sure `table` can take rows of these days."""
-    missing = await rows(
-        tx,
-        "SELECT day FROM unnest(CAST(:days AS date[])) AS day"
-        " WHERE to_regclass(:prefix || to_char(day, 'YYYYMMDD')) IS NULL ORDER BY day",
-        {"days": sorted(days), "prefix": f"{table}_"},
-    )
-    if missing:
-        await tx.execute(
-            text("SELECT pg_advisory_xact_lock(hashtext('receipt_days'))"),
-        )
-    for row in missing:
-        await ensure_day_partition(tx, table, row.day)
 
 
 # --- reads ---------------------------------------------------------------------------------------
@@ -263,11 +247,6 @@ async def list_dead_letters(
         )
         for row in found
     ]
-
-
-async def answers(tx: Tx) -> None:
-    """Ask the database for a sign of life."""
-    await tx.execute(text("SELECT 1"))
 
 
 # --- forgetting ----------------------------------------------------------------------------------

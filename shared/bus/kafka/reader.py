@@ -20,8 +20,9 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
+from shared.bus.consumer import OffsetGone
 from shared.bus.record import Partition, Record
-from shared.errors import MainstayError, TransientError
+from shared.errors import TransientError
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -35,12 +36,6 @@ class KafkaUnavailable(TransientError):
     """Kafka does not answer."""
 
     code = "kafka_unavailable"
-
-
-class OffsetGone(MainstayError):
-    """Our offset is not in the log any more. Never jumped over: an operator has to look."""
-
-    code = "offset_out_of_range"
 
 
 class KafkaReader:

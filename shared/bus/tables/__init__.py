@@ -13,18 +13,29 @@ from shared.bus.tables.inbox import (
     claim_ids,
     ensure_inbox_days,
     forget_old_ids,
-    inbox_id,
     probe_since,
+    window_begin,
 )
 from shared.bus.tables.leases import hold_lease, is_due, set_due, take_lease
 from shared.bus.tables.offsets import Fenced, advance_offsets, create_offsets, get_offsets
-from shared.bus.tables.outbox import OutboxRow, append_outbox, delete_outbox, list_outbox
-from shared.bus.tables.schema import RUNTIME_TABLES_V1
+from shared.bus.tables.outbox import (
+    EventTooLarge,
+    OutboxRow,
+    append_outbox,
+    delete_outbox,
+    ensure_outbox_days,
+    forget_sent_days,
+    get_outbox_age,
+    list_outbox,
+)
+from shared.bus.tables.schema import RUNTIME_TABLES_V1, RUNTIME_TABLES_V2
 
 __all__ = [
     "DEDUP_WINDOW_DAYS",
     "RUNTIME_TABLES_V1",
+    "RUNTIME_TABLES_V2",
     "DeadLetter",
+    "EventTooLarge",
     "Fenced",
     "OutboxRow",
     "advance_offsets",
@@ -35,10 +46,12 @@ __all__ = [
     "dead_letter",
     "delete_outbox",
     "ensure_inbox_days",
+    "ensure_outbox_days",
     "forget_old_ids",
+    "forget_sent_days",
     "get_offsets",
+    "get_outbox_age",
     "hold_lease",
-    "inbox_id",
     "is_due",
     "list_dead_letters",
     "list_outbox",
@@ -47,4 +60,5 @@ __all__ = [
     "save_redriven",
     "set_due",
     "take_lease",
+    "window_begin",
 ]

@@ -1,13 +1,17 @@
-"""Which event ids were applied: claimed in the transaction that applies them."""
+"""Which event ids were applied: claimed in the transaction that applies them, exactly.
 
-from collections.abc import Collection, Mapping, Sequence
+Ids stand in blocks, one a batch, partition number and day of append; `SeenIds` caches them. An id
+keeps its partition number in all usage lanes, because they share keys and partition counts.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from shared.db import Tx, drop_day_partitions, ensure_day_partition, rows
+from shared.bus.seen import Ids, SeenDays, SeenIds, block_of, inbox_id
+from shared.db import Tx, drop_day_partitions, ensure_day_partitions, rows
 from shared.events.base import Received
 
 # How long ids of live events are remembered, days. Longer than any client retries or a relay is
@@ -17,9 +21,9 @@ DEDUP_WINDOW = timedelta(days=DEDUP_WINDOW_DAYS)
 DAY = timedelta(days=1)
 
 
-def inbox_id(workspace: str, event_id: str) -> bytes:
-    """16 bytes that stand for an event id within its workspace."""
-    return blake2b(f"{workspace} {event_id}".encode(), digest_size=16).digest()
+def window_begin(appended_on: date) -> date:
+    """First day whose ids are remembered for an event that was appended on `appended_on`."""
+    return appended_on - DEDUP_WINDOW
 
 
 def probe_since(received: Received[Any]) -> date:
@@ -28,7 +32,7 @@ def probe_since(received: Received[Any]) -> date:
     No copy was recorded before the event happened; one day is left for clocks that differ.
     Where the time is not the client's own, the whole window has to be looked at.
     """
-    window = received.appended_at.date() - DEDUP_WINDOW
+    window = window_begin(received.appended_at.date())
     envelope = received.envelope
     if envelope.originaltime is None or envelope.warnings:
         return window
@@ -36,74 +40,156 @@ def probe_since(received: Received[Any]) -> date:
     return window if happened <= window else max(window, happened - DAY)
 
 
-async def claim_ids(tx: Tx, batch: Sequence[Received[Any]], *, keep: bool) -> list[Received[Any]]:
+class _Alike(NamedTuple):
+    """Events that are claimed alike: of one partition number and day, looked for from one day."""
+
+    part: int
+    day: date
+    since: date
+
+
+async def claim_ids(
+    tx: Tx, batch: Sequence[Received[Any]], *, keep: bool, seen: SeenIds
+) -> list[Received[Any]]:
     """Those of `batch` whose id was never applied before, each once, in order; claimed by this.
 
-    `keep` remembers the ids for ever (the history lane) instead of for the window. Counting first
-    is 5 us an id cheaper than RETURNING, which only a batch with repeats has to pay.
+    `keep` remembers the ids for ever (the history lane) instead of for the window, and looks for
+    earlier ones in all of history. At most once in a transaction with the same `seen`: what is
+    not committed must not get into a cache.
     """
     if not batch:
         return []
     first: dict[bytes, Received[Any]] = {}
     for received in batch:
         first.setdefault(inbox_id(received.envelope.workspace, received.envelope.id), received)
-    await _lock_partition_numbers(tx, {received.partition for received in batch})
-    claims, claim = _claims(first), CLAIM_KEPT if keep else CLAIM
-    async with tx.begin_nested() as attempt:
-        claimed = [(await tx.execute(text(claim), ids)).rowcount for ids in claims]
-        if sum(claimed) == len(first):
-            return list(first.values())
-        await attempt.rollback()
-    fresh = {row.id for ids in claims for row in await rows(tx, f"{claim} RETURNING id", ids)}
-    # In arrival order: RETURNING answers in any.
-    return [received for key, received in first.items() if key in fresh]
+    alike: dict[_Alike, list[bytes]] = {}
+    for id_, received in first.items():
+        day = received.appended_at.date()
+        alike.setdefault(_Alike(received.partition, day, probe_since(received)), []).append(id_)
+    parts = {group.part for group in alike}
+    await _lock_parts(tx, parts, seen)
+    await _refresh(tx, "inbox", seen.window, _earliest(alike))
+    kept_since = dict.fromkeys(parts, date.min) if keep else _earliest(alike)
+    await _refresh(tx, "inbox_kept", seen.kept, kept_since)
+    fresh = {group: _unseen(group, ids, seen, keep=keep) for group, ids in alike.items()}
+    await _append_blocks(tx, "inbox_kept" if keep else "inbox", fresh)
+    seen.keep_within_bounds(parts)
+    if all(len(fresh[group]) == len(ids) for group, ids in alike.items()):
+        return list(first.values())
+    claimed = {id_ for ids in fresh.values() for id_ in ids}
+    return [received for id_, received in first.items() if id_ in claimed]
 
 
-# Scalar subqueries, so that each id is one probe of an index. NOT EXISTS becomes a join, for which
-# PostgreSQL reads and hashes all ids of the day again with every batch. What the table itself
-# already holds is left to ON CONFLICT.
-CLAIM = (
-    "INSERT INTO inbox (day, id) SELECT :day, u.id FROM unnest(CAST(:ids AS bytea[])) AS u(id)"
-    " WHERE (SELECT true FROM inbox i"
-    "   WHERE i.id = u.id AND i.day >= :since AND i.day < :day LIMIT 1) IS NULL"
-    " AND (SELECT true FROM inbox_kept k WHERE k.id = u.id) IS NULL ON CONFLICT DO NOTHING"
-)
-CLAIM_KEPT = (
-    "INSERT INTO inbox_kept (id) SELECT u.id FROM unnest(CAST(:ids AS bytea[])) AS u(id)"
-    " WHERE (SELECT true FROM inbox i"
-    "   WHERE i.id = u.id AND i.day BETWEEN :since AND :day LIMIT 1) IS NULL ON CONFLICT DO NOTHING"
-)
-
-
-def _claims(first: Mapping[bytes, Received[Any]]) -> list[dict[str, Any]]:
-    """The ids to claim, those together that are recorded on the same day and looked for alike."""
-    alike: dict[tuple[date, date], list[bytes]] = {}
-    for key, received in first.items():
-        days = received.appended_at.date(), probe_since(received)
-        alike.setdefault(days, []).append(key)
-    return [{"day": day, "since": since, "ids": ids} for (day, since), ids in sorted(alike.items())]
-
-
-async def _lock_partition_numbers(tx: Tx, numbers: Collection[int]) -> None:
+async def _lock_parts(tx: Tx, parts: Collection[int], seen: SeenIds) -> None:
     """Let the lanes that share keys take turns per partition number, so a repeat meets its first.
 
-    An id keeps its partition number in all usage lanes; without this, two lanes could claim the
-    same id at the same moment in two tables.
+    Without this, two lanes could claim the same id at the same moment. Each schema has its own
+    locks, so that a rebuild holds up nobody.
     """
+    found = await rows(
+        tx,
+        "SELECT to_regclass('inbox')::oid AS inbox,"
+        " pg_advisory_xact_lock(hashtext(current_schema() || '.inbox'), n)"
+        " FROM (SELECT n FROM unnest(CAST(:parts AS integer[])) AS n ORDER BY n) AS ordered",
+        {"parts": sorted(parts)},
+    )
+    seen.of_table(int(found[0].inbox))
+
+
+def _earliest(groups: Iterable[_Alike]) -> dict[int, date]:
+    """The first day that anyone asks for, of each partition number."""
+    earliest: dict[int, date] = {}
+    for group in groups:
+        earliest[group.part] = min(group.since, earliest.get(group.part, date.max))
+    return earliest
+
+
+def _unseen(group: _Alike, ids: Sequence[bytes], seen: SeenIds, *, keep: bool) -> list[bytes]:
+    """Those of `ids` that were not applied before."""
+    asked = Ids.of(block_of(ids))
+    held = seen.window[group.part].holds(asked, since=group.since)
+    held |= seen.kept[group.part].holds(asked, since=date.min if keep else group.since)
+    if not held.any():
+        return list(ids)
+    return [id_ for id_, is_held in zip(ids, held.tolist(), strict=True) if not is_held]
+
+
+# --- blocks --------------------------------------------------------------------------------------
+
+
+class _Wanted(NamedTuple):
+    """Blocks to read: of a partition number, days from `since` to before `until`, after a block."""
+
+    part: int
+    since: date
+    until: date
+    after: int
+
+
+async def _refresh(
+    tx: Tx, table: str, seen: dict[int, SeenDays], since: Mapping[int, date]
+) -> None:
+    """Read what `seen` lacks: newer blocks, and days before those it knows that are asked for."""
+    wanted: list[_Wanted] = []
+    for part, first in since.items():
+        known = seen.setdefault(part, SeenDays())
+        if first < known.since:
+            wanted.append(_Wanted(part, first, known.since, 0))
+        if known.since < date.max:
+            wanted.append(_Wanted(part, known.since, date.max, known.last))
+    for part, day, number, ids in await _list_blocks(tx, table, wanted):
+        seen[part].add(day, number, bytes(ids))
+    for part, first in since.items():
+        seen[part].since = min(seen[part].since, first)
+        if table == "inbox":
+            seen[part].forget(before=first - DEDUP_WINDOW)
+
+
+async def _list_blocks(tx: Tx, table: str, wanted: Sequence[_Wanted]) -> list[Any]:
+    if not wanted:
+        return []
+    return await rows(
+        tx,
+        f"SELECT b.part, b.day, b.n, b.ids FROM unnest(CAST(:parts AS integer[]),"
+        " CAST(:sinces AS date[]), CAST(:untils AS date[]), CAST(:afters AS bigint[]))"
+        f" AS u(part, since, until, after) JOIN {table} b ON b.part = u.part"
+        " AND b.day >= u.since AND b.day < u.until AND b.n > u.after"
+        # Known before the join, so that the days of the past are not even opened.
+        " WHERE b.day >= :earliest ORDER BY b.n",
+        {
+            "parts": [each.part for each in wanted],
+            "sinces": [each.since for each in wanted],
+            "untils": [each.until for each in wanted],
+            "afters": [each.after for each in wanted],
+            "earliest": min(each.since for each in wanted),
+        },
+    )
+
+
+async def _append_blocks(tx: Tx, table: str, ids: Mapping[_Alike, Sequence[bytes]]) -> None:
+    """One block for each partition number and day."""
+    blocks: dict[tuple[date, int], list[bytes]] = {}
+    for group, some in ids.items():
+        if some:
+            blocks.setdefault((group.day, group.part), []).extend(some)
+    if not blocks:
+        return
     await tx.execute(
         text(
-            "SELECT pg_advisory_xact_lock(hashtext('inbox'), n)"
-            " FROM (SELECT n FROM unnest(CAST(:numbers AS integer[])) AS n ORDER BY n) AS ordered"
+            f"INSERT INTO {table} (day, part, ids) SELECT * FROM unnest(CAST(:days AS date[]),"
+            " CAST(:parts AS integer[]), CAST(:blocks AS bytea[]))"
         ),
-        {"numbers": sorted(numbers)},
+        {
+            "days": [day for day, _ in blocks],
+            "parts": [part for _, part in blocks],
+            "blocks": [block_of(some) for some in blocks.values()],
+        },
     )
 
 
 async def ensure_inbox_days(tx: Tx, days: Collection[date]) -> None:
     """Make sure the inbox can take ids of these days."""
-    await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext('inbox_days'))"))
-    for day in sorted(days):
-        await ensure_day_partition(tx, "inbox", day)
+    await ensure_day_partitions(tx, "inbox", days)
 
 
 async def forget_old_ids(tx: Tx, now: datetime) -> list[str]:

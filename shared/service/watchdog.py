@@ -1,0 +1,169 @@
+"""What ends a process that no longer gets on: only a restart is known to help, and it is safe.
+
+Two dogs. One watches the lanes from outside: where Kafka's logs end and what our own offset rows
+say, never what a consumer believes of itself. The other is a thread that watches the event loop.
+"""
+
+import asyncio
+import faulthandler
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+
+import structlog
+
+from shared import telemetry
+from shared.bus import tables
+from shared.bus.consumer import Consumer
+from shared.bus.kafka.ends import LogEnds
+from shared.bus.record import Partition
+from shared.db import Database
+from shared.errors import TransientError
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 5.0
+# A partition that the group has given to another process is that one's to mend, and that one has a
+# dog too. Only when it stands still for so much longer may the group itself be stuck.
+PATIENCE_WITH_OTHERS = 3
+EXIT_STALLED = 70  # EX_SOFTWARE
+
+
+class Stalled(RuntimeError):
+    """A lane has work and makes no progress."""
+
+
+class LaneWatchdog:
+    """Ends the process when records wait and no offset moves."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        consumers: Sequence[Consumer],
+        database: Database,
+        ends: LogEnds,
+        patience_seconds: float,
+    ) -> None:
+        self._service = service
+        self._consumers = consumers
+        self._database = database
+        self._ends = ends
+        self._patience_seconds = patience_seconds
+        # Of every partition with waiting records: where its offset stood, and since when.
+        self._standing: dict[tuple[str, Partition], tuple[int, float]] = {}
+        self._why_not: str | None = "has not been asked yet"
+
+    def why_not_ready(self) -> str | None:
+        """Why Kafka cannot be relied on; None while it answers."""
+        return self._why_not
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look until `stopping` is set. Raises Stalled."""
+        try:
+            while not stopping.is_set():
+                await self._look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+        finally:
+            await self._ends.stop()
+
+    async def _look(self) -> None:
+        try:
+            ends = await self._ends.get()
+        except TransientError as error:
+            self._why_not = error.message
+            self._standing.clear()  # nobody gets on without Kafka: that is no fault of ours
+            return
+        self._why_not = None
+        try:
+            async with self._database.transaction() as tx:
+                for consumer in self._consumers:
+                    offsets = await tables.get_offsets(tx, consumer.group, consumer.places)
+                    self._judge(consumer, ends, offsets, now=monotonic())
+        except TransientError:
+            self._standing.clear()
+
+    def _judge(
+        self,
+        consumer: Consumer,
+        ends: Mapping[Partition, int],
+        offsets: Mapping[Partition, int],
+        *,
+        now: float,
+    ) -> None:
+        """Note what waits in one lane. Raises Stalled where it has waited for too long."""
+        state = consumer.state
+        # A partition without a row has not begun: nobody has been able to place it yet.
+        waiting = {
+            partition: lag
+            for partition in consumer.places
+            if (lag := ends.get(partition, 0) - offsets.get(partition, 0)) > 0
+        }
+        ours = sum(lag for partition, lag in waiting.items() if partition in state.assigned)
+        telemetry.CONSUMER_LAG.labels(self._service, consumer.lane.name).set(ours)
+        excused = state.stopped_because or state.waiting_for or state.gives_way
+        for partition in consumer.places:
+            key = consumer.group, partition
+            if excused or partition not in waiting:
+                self._standing.pop(key, None)
+                continue
+            stands = offsets.get(partition, 0)
+            offset, since = self._standing.get(key, (stands, now))
+            if offset != stands:
+                offset, since = stands, now
+            self._standing[key] = offset, since
+            patience = self._patience_seconds
+            if partition not in state.assigned:
+                patience *= PATIENCE_WITH_OTHERS
+            if now - since > patience:
+                raise Stalled(
+                    f"lane {consumer.lane.name}: {partition.topic}/{partition.number} stands at"
+                    f" {offset} for {now - since:.0f} s, {waiting[partition]} records wait"
+                )
+
+
+# --- the event loop ------------------------------------------------------------------------------
+
+BEAT_SECONDS = 1.0
+
+
+class LoopWatchdog:
+    """Exits hard when the event loop is blocked: it cannot end itself then, nor answer anybody."""
+
+    def __init__(self, service: str, *, patience_seconds: float) -> None:
+        self._service = service
+        self._patience_seconds = patience_seconds
+        self._beat = monotonic()
+        self._thread = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Let the loop show that it is alive, and measure how late it wakes."""
+        self._beat = monotonic()
+        self._thread.start()
+        while not stopping.is_set():
+            before = self._beat = monotonic()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), BEAT_SECONDS)
+            late = max(0.0, monotonic() - before - BEAT_SECONDS)
+            telemetry.LOOP_LAG_SECONDS.labels(self._service).set(late)
+        self._beat = float("inf")  # the stop has a bound of its own
+
+    def _watch(self) -> None:
+        while True:
+            before = monotonic()
+            time.sleep(BEAT_SECONDS)
+            now = monotonic()
+            if now - before > 2 * BEAT_SECONDS:
+                # We too were late: the whole process stood still (SIGSTOP, a paused machine).
+                # That is over, and what it missed the offset rows decide.
+                self._beat = max(self._beat, now)
+            elif now - self._beat > self._patience_seconds:
+                log.critical("loop_stalled", seconds=round(now - self._beat, 1))
+                faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+                sys.stdout.flush()
+                os._exit(EXIT_STALLED)
