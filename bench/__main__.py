@@ -1,4 +1,4 @@
-"""`python -m bench [ingest|consume] [--quick] [--json FILE]`: measure what is claimed."""
+"""`python -m bench [ingest|consume|runtime] [--quick] [--json FILE]`: measure what is claimed."""
 
 import argparse
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from bench import consume, ingest
+from bench import consume, ingest, runtime
 from bench.figures import Comparison, as_json, show
 from bench.machine import facts
 from bench.running import NotMeasurable
@@ -48,16 +48,26 @@ def measure_consume(*, quick: bool) -> Sequence[Comparison]:
     )
 
 
+def measure_runtime(*, quick: bool) -> Sequence[Comparison]:
+    """The runtime with the smallest fold, against the least that could be done."""
+    return runtime.compare(
+        rounds=QUICK_ROUNDS if quick else ROUNDS,
+        events=runtime.QUICK_EVENTS if quick else runtime.EVENTS,
+        tell=tell,
+    )
+
+
 MEASURES: dict[str, tuple[str, Callable[..., Sequence[Comparison]]]] = {
     "ingest": ("Ingest: the edge's processor", measure_ingest),
     "consume": ("Consume: from Kafka to committed rollups", measure_consume),
+    "runtime": ("Runtime: what exactly once costs", measure_runtime),
 }
 
 
 def main() -> None:
     """Measure, print tables, and write the figures where asked. Exits 1 where none can be had."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=MEASURES, help="one of the two (default: both)")
+    parser.add_argument("what", nargs="?", choices=MEASURES, help="one of them (default: all)")
     parser.add_argument("--quick", action="store_true", help="a short run, to see that all works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
     arguments = parser.parse_args()

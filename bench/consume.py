@@ -28,6 +28,8 @@ from shared.events.ingest import USAGE
 from shared.settings import KafkaSettings
 
 SHAPES = {"hot": HOT, "wide": WIDE}
+# Where tables may stand: of a service in its own schema, of a peer in public.
+SCHEMAS = "health, metrics, public"
 PER_MESSAGE = "FastStream + SQLAlchemy, a commit per message"
 MAINSTAY = "Mainstay"
 
@@ -78,8 +80,8 @@ def _compare_shape(
     with own_stack(cores()) as stack:
         stack.create_topic(PLAIN_TOPIC)
         tell(f"consume: {name}: writing {sizes.events:,} events to Kafka")
-        records = asyncio.run(_fill(stack, USAGE, shape, sizes.events, repeats=REPEATS))
-        asyncio.run(_fill(stack, PLAIN_TOPIC, shape, sizes.plain_events, repeats=0))
+        records = asyncio.run(fill(stack, USAGE, shape, sizes.events, repeats=REPEATS))
+        asyncio.run(fill(stack, PLAIN_TOPIC, shape, sizes.plain_events, repeats=0))
         empty = stack.create_migrated_database("health", {})
         found = []
         for _ in range(rounds):
@@ -91,12 +93,12 @@ def _compare_shape(
             rates = ", ".join(f"{each.consumer.rate:,.0f}" for each in worked.values())
             tell(f"consume: {name}: {rates} events per CPU-second of the consumer")
     return [
-        _comparison(f"{name}: the consumer", found, lambda worked: worked.consumer),
-        _comparison(f"{name}: with PostgreSQL's part", found, lambda worked: worked.with_postgres),
+        comparison(f"{name}: the consumer", found, lambda worked: worked.consumer),
+        comparison(f"{name}: with PostgreSQL's part", found, lambda worked: worked.with_postgres),
     ]
 
 
-def _comparison(
+def comparison(
     title: str, rounds: Sequence[Mapping[str, Worked]], part: Callable[[Worked], Measure]
 ) -> Comparison:
     return Comparison(
@@ -108,7 +110,7 @@ def _comparison(
 # --- the topic -----------------------------------------------------------------------------------
 
 
-async def _fill(stack: Stack, topic: Topic, shape: Use, events: int, *, repeats: int) -> int:
+async def fill(stack: Stack, topic: Topic, shape: Use, events: int, *, repeats: int) -> int:
     """Write `events` events as ingest does, `repeats` batches of them twice; records written."""
     yesterday = datetime.now(UTC).replace(hour=12) - timedelta(days=1)
     made = happenings(shape, events, until=yesterday, seed=11)
@@ -145,10 +147,10 @@ def _plain(stack: Stack, events: int) -> Worked:
     counted = "SELECT sum(events) FROM account_day"
     try:
         with measured(stack, "faststream", command, {}) as process:
-            worked = asyncio.run(_worked(stack, process, url, done=counted, until=events))
-        _require_sum(url, counted, events)
+            worked = asyncio.run(worked(stack, process, url, done=counted, until=events))
+        require_sum(url, counted, events)
     except NotMeasurable as error:
-        raise NotMeasurable(_with_log(stack, "faststream", error)) from error
+        raise NotMeasurable(with_log(stack, "faststream", error)) from error
     stack.drop_database(url)
     return worked
 
@@ -164,17 +166,17 @@ def _mainstay(stack: Stack, empty: str, *, records: int, events: int) -> Worked:
     )
     try:
         with measured(stack, "health", command, environment) as process:
-            worked = asyncio.run(_worked(stack, process, url, done=done, until=records))
-        _require_sum(url, "SELECT sum(events) FROM account_day", events)
+            worked = asyncio.run(worked(stack, process, url, done=done, until=records))
+        require_sum(url, "SELECT sum(events) FROM account_day", events)
     except NotMeasurable as error:
-        raise NotMeasurable(_with_log(stack, "health", error)) from error
+        raise NotMeasurable(with_log(stack, "health", error)) from error
     stack.drop_database(url)
     return worked
 
 
-async def _worked(stack: Stack, process: Process, url: str, *, done: str, until: int) -> Worked:
+async def worked(stack: Stack, process: Process, url: str, *, done: str, until: int) -> Worked:
     """What it took from the first commit to the one after which `done` answers `until`."""
-    connection = await asyncpg.connect(url, server_settings={"search_path": "health, public"})
+    connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMAS})
     try:
         async with asyncio.timeout(WORK_SECONDS):
             first = await _changed(connection, process, done, lambda count: count > 0)
@@ -227,7 +229,7 @@ class _Instant:
         )
 
 
-def _require_sum(url: str, query: str, events: int) -> None:
+def require_sum(url: str, query: str, events: int) -> None:
     """Raise NotMeasurable unless the rollups count every event once."""
     counted = asyncio.run(_fetched(url, query))
     if counted != events:
@@ -235,13 +237,13 @@ def _require_sum(url: str, query: str, events: int) -> None:
 
 
 async def _fetched(url: str, query: str) -> int:
-    connection = await asyncpg.connect(url, server_settings={"search_path": "health, public"})
+    connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMAS})
     try:
         return int(await connection.fetchval(query) or 0)
     finally:
         await connection.close()
 
 
-def _with_log(stack: Stack, name: str, error: NotMeasurable) -> str:
+def with_log(stack: Stack, name: str, error: NotMeasurable) -> str:
     words = processes.last_lines(log_of(stack, name), count=30)
     return f"{name}: {error}; the end of its output:\n{words}"

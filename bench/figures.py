@@ -131,4 +131,5 @@ def _thousands(spread: Spread) -> str:
 
 
 def _times(spread: Spread) -> str:
-    return f"{spread.median:.1f} ({spread.low:.1f}-{spread.high:.1f})"
+    digits = 1 if spread.median >= 1 else 2
+    return f"{spread.median:.{digits}f} ({spread.low:.{digits}f}-{spread.high:.{digits}f})"

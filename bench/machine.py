@@ -15,10 +15,12 @@ GIBIBYTE = 2**30
 PACKAGES = (
     "aiokafka",
     "asyncpg",
+    "confluent-kafka",
     "cramjam",
     "fastapi",
     "faststream",
     "msgspec",
+    "numpy",
     "pydantic",
     "sqlalchemy",
     "uvicorn",
