@@ -101,6 +101,7 @@ def _compare_shape(
 def comparison(
     title: str, rounds: Sequence[Mapping[str, Worked]], part: Callable[[Worked], Measure]
 ) -> Comparison:
+    """One part of what each round measured."""
     return Comparison(
         title=title,
         rounds=[{form: part(worked) for form, worked in found.items()} for found in rounds],
@@ -147,12 +148,12 @@ def _plain(stack: Stack, events: int) -> Worked:
     counted = "SELECT sum(events) FROM account_day"
     try:
         with measured(stack, "faststream", command, {}) as process:
-            worked = asyncio.run(worked(stack, process, url, done=counted, until=events))
+            found = asyncio.run(worked(stack, process, url, done=counted, until=events))
         require_sum(url, counted, events)
     except NotMeasurable as error:
         raise NotMeasurable(with_log(stack, "faststream", error)) from error
     stack.drop_database(url)
-    return worked
+    return found
 
 
 def _mainstay(stack: Stack, empty: str, *, records: int, events: int) -> Worked:
@@ -166,12 +167,12 @@ def _mainstay(stack: Stack, empty: str, *, records: int, events: int) -> Worked:
     )
     try:
         with measured(stack, "health", command, environment) as process:
-            worked = asyncio.run(worked(stack, process, url, done=done, until=records))
+            found = asyncio.run(worked(stack, process, url, done=done, until=records))
         require_sum(url, "SELECT sum(events) FROM account_day", events)
     except NotMeasurable as error:
         raise NotMeasurable(with_log(stack, "health", error)) from error
     stack.drop_database(url)
-    return worked
+    return found
 
 
 async def worked(stack: Stack, process: Process, url: str, *, done: str, until: int) -> Worked:
@@ -245,5 +246,6 @@ async def _fetched(url: str, query: str) -> int:
 
 
 def with_log(stack: Stack, name: str, error: NotMeasurable) -> str:
+    """What went wrong, with the end of the program's output."""
     words = processes.last_lines(log_of(stack, name), count=30)
     return f"{name}: {error}; the end of its output:\n{words}"

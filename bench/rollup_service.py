@@ -29,9 +29,7 @@ async def use_happened(tx: Tx, batch: Batch) -> Sequence[Caused]:
         key = at.date(), envelope.workspace, envelope.subject or ""
         known = days.get(key)
         days[key] = (
-            (1, at, at)
-            if known is None
-            else (known[0] + 1, min(known[1], at), max(known[2], at))
+            (1, at, at) if known is None else (known[0] + 1, min(known[1], at), max(known[2], at))
         )
     ordered = sorted(days.items())
     await tx.execute(

@@ -61,7 +61,7 @@ def rolled_up(messages: Sequence[Message]) -> list[tuple[object, ...]]:
             days[key] = [1, at, at]
         else:
             known[0] += 1  # type: ignore[operator]
-            known[1], known[2] = min(known[1], at), max(known[2], at)  # type: ignore[type-var]
+            known[1], known[2] = min(known[1], at), max(known[2], at)
     return [(*key, *added) for key, added in sorted(days.items())]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -72,6 +73,10 @@ def decoder(types: Collection[type[Event]]) -> Decode:
         event.type: msgspec.json.Decoder(event).decode for event in types
     }
 
+    @lru_cache(maxsize=64)  # of one append of a batch all records have the same time
+    def appended_at(timestamp_ms: int) -> datetime:
+        return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+
     def decode(record: Record) -> Decoded:
         if record.value is None:
             return SKIPPED  # a tombstone only ends a key of a compacted topic
@@ -92,7 +97,7 @@ def decoder(types: Collection[type[Event]]) -> Decode:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            appended_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            appended_at=appended_at(record.timestamp),
         )
 
     return decode

@@ -92,25 +92,42 @@ def slices_of(
     """
     spans: dict[Partition, Span] = {}
     entries: list[Entry] = []
-    size = 0
+    room = most_bytes
     for partition, records in fetched.items():
         start = positions.get(partition)
         if start is None:
             continue
-        for record in records:
-            if record.offset < start:
-                continue
-            entries.append(Entry(record, decode(record)))
-            size += len(record.value or b"")
-            if size >= most_bytes:
-                spans[partition] = Span(start, record.offset + 1)
+        for piece, size in _pieces(records, start, most_bytes):
+            if entries and size > room:
                 yield Slice(spans, entries)
-                start, spans, entries, size = record.offset + 1, {}, [], 0
-        last = records[-1].offset if records else -1
-        if last >= start:
-            spans[partition] = Span(start, last + 1)
+                spans, entries, room = {}, [], most_bytes
+            end = piece[-1].offset + 1
+            spans[partition] = Span(spans[partition].start if partition in spans else start, end)
+            entries.extend([Entry(record, decode(record)) for record in piece])
+            start, room = end, room - size
     if spans:
         yield Slice(spans, entries)
+
+
+def _pieces(
+    records: Sequence[Record], start: int, most_bytes: int
+) -> Iterator[tuple[Sequence[Record], int]]:
+    """The records from offset `start` on, in pieces of `most_bytes` at most, and their bytes.
+
+    A piece holds one record at least. As a rule there is one piece: to add up sizes record by
+    record, as to decode, would be a good part of what a record costs.
+    """
+    first = next((n for n, record in enumerate(records) if record.offset >= start), None)
+    if first is None:
+        return
+    piece = records[first:] if first else records
+    size = sum([len(record.value or b"") for record in piece])
+    if size <= most_bytes or len(piece) == 1:
+        yield piece, size
+        return
+    middle = len(piece) // 2
+    yield from _pieces(piece[:middle], start, most_bytes)
+    yield from _pieces(piece[middle:], start, most_bytes)
 
 
 def gaps_of(
