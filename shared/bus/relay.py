@@ -5,16 +5,16 @@ again; consumers drop the repeat by its id.
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Sequence
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from shared import telemetry
 from shared.bus import tables
 from shared.bus.retry import backoff_seconds, reason
+from shared.bus.stop import Stopping, pause, unless_stopped
 from shared.bus.tables import OutboxRow
 from shared.db import Database, Tx
 from shared.errors import MainstayError
@@ -31,7 +31,7 @@ IDLE_SECONDS = 0.1  # a new event waits so long at most before the relay looks a
 class Writer(Protocol):
     """Where the relay publishes to."""
 
-    async def publish(self, rows: Sequence[OutboxRow]) -> None:
+    def publish(self, rows: Sequence[OutboxRow]) -> Coroutine[Any, Any, None]:
         """Publish in order, per key; returns when all are acknowledged.
 
         Raises TransientError when any outcome is unknown.
@@ -54,20 +54,21 @@ class Relay:
         """Publish until `stopping` is set."""
         tries = 0
         while not stopping.is_set():
-            pause = IDLE_SECONDS
+            seconds = IDLE_SECONDS
             try:
-                published = await self._publish_some()
-                pause = 0.0 if published == BATCH_EVENTS else IDLE_SECONDS
+                published = await self._publish_some(stopping)
+                seconds = 0.0 if published == BATCH_EVENTS else IDLE_SECONDS
                 tries = 0
+            except Stopping:
+                return  # published or not, the outbox still has it
             except MainstayError as error:
                 self._renew_at = 0.0  # whatever happened: is the lease still ours?
                 log.warning("relay_retried", code=reason(error), error=str(error))
-                pause = backoff_seconds(tries)
+                seconds = backoff_seconds(tries)
                 tries += 1
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause)
+            await pause(stopping, seconds)
 
-    async def _publish_some(self) -> int:
+    async def _publish_some(self, stopping: asyncio.Event) -> int:
         """Publish the oldest waiting events; how many. 0 also when another relay works."""
         async with self._database.transaction() as tx:
             fence = await self._held(tx)
@@ -75,7 +76,7 @@ class Relay:
         telemetry.OUTBOX_PENDING.labels(self._service).set(len(waiting))
         if fence is None or not waiting:
             return 0
-        await self._writer.publish(waiting)
+        await unless_stopped(self._writer.publish(waiting), stopping)
         async with self._database.transaction() as tx:
             await tables.hold_lease(tx, LEASE, fence=fence)
             await tables.delete_outbox(tx, waiting)

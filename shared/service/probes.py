@@ -1,8 +1,8 @@
 """Whether the database answers: asked beside the requests, so that /ready never waits."""
 
 import asyncio
-from contextlib import suppress
 
+from shared.bus.stop import pause
 from shared.db import Database, rows
 from shared.errors import TransientError
 
@@ -29,5 +29,4 @@ class DatabaseProbe:
                 self._why_not = None
             except TransientError as error:
                 self._why_not = error.message
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
+            await pause(stopping, EVERY_SECONDS)

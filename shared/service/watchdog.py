@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from time import monotonic
 
 import structlog
@@ -21,6 +20,7 @@ from shared.bus import tables
 from shared.bus.consumer import Consumer
 from shared.bus.kafka.ends import LogEnds
 from shared.bus.record import Partition
+from shared.bus.stop import pause
 from shared.db import Database
 from shared.errors import TransientError
 
@@ -67,8 +67,7 @@ class LaneWatchdog:
         try:
             while not stopping.is_set():
                 await self._look()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+                await pause(stopping, LOOK_SECONDS)
         finally:
             await self._ends.stop()
 
@@ -147,8 +146,7 @@ class LoopWatchdog:
         self._thread.start()
         while not stopping.is_set():
             before = self._beat = monotonic()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), BEAT_SECONDS)
+            await pause(stopping, BEAT_SECONDS)
             late = max(0.0, monotonic() - before - BEAT_SECONDS)
             telemetry.LOOP_LAG_SECONDS.labels(self._service).set(late)
         self._beat = float("inf")  # the stop has a bound of its own

@@ -178,8 +178,8 @@ async def test_the_relay_publishes_in_commit_order_and_forgets_after_the_ack(
         await late.execute(insert, {"k": "late", "t": topic})
         async with database.transaction() as early:
             await early.execute(insert, {"k": "early", "t": topic})
-        while_open = await relay._publish_some()
-    after = await relay._publish_some()
+        while_open = await relay._publish_some(asyncio.Event())
+    after = await relay._publish_some(asyncio.Event())
     await writer.stop()
 
     # "late" took the lower id and committed last: nothing behind it may overtake it unseen.
