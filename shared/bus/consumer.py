@@ -188,7 +188,8 @@ class Consumer:
                 break
             with telemetry.CONSUMER_BATCH_SECONDS.labels(*self._labels).time():
                 await self._apply(batch, stopping)
-            advanced = True
+            # Not where the batch was fenced: that is somebody else's progress.
+            advanced |= batch.spans.keys() <= self._positions.keys()
         if advanced:
             read = fetched.keys() & self._positions.keys()
             await self._reader.report({partition: self._positions[partition] for partition in read})
