@@ -62,6 +62,13 @@ class Database:
                 raise DatabaseUnavailable(f"database {self.schema}: {error.orig}") from error
             raise
 
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[Tx]:
+        """A transaction that is rolled back however the block ends: to see what would happen."""
+        async with self.transaction() as tx:
+            yield tx
+            await tx.rollback()
+
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()

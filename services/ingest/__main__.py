@@ -42,7 +42,7 @@ def build() -> Service:
         database=database,
         migrations=Path(__file__).parent / "migrations",
         lanes=LANES,
-        lists_dead_letters=False,
+        shows_dead_letters=False,
         jobs=jobs(settings),
         checks={"kafka writer": delivery.why_not_ready},
         state={"edge": edge},

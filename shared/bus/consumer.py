@@ -20,13 +20,14 @@ from shared import telemetry
 from shared.bus import tables
 from shared.bus.breaker import Breaker, LaneStopped
 from shared.bus.handlers import Lane, apply_folds
+from shared.bus.letters import Parted, keys_of, letters_of_malformed, refused, without_parked
 from shared.bus.progress import told
 from shared.bus.record import Decode, Partition, Record, decoder, outgoing
 from shared.bus.retry import BUG_TRIES, Family, backoff_seconds, family, is_too_slow, reason
 from shared.bus.seen import SeenIds
 from shared.bus.slices import Slice, gaps_of, slices_of
-from shared.bus.tables import DeadLetter, Fenced, dead_letter
-from shared.db import Database
+from shared.bus.tables import DeadLetter, Fenced
+from shared.db import Database, Tx
 from shared.errors import MainstayError, TransientError
 from shared.events.base import Received
 from shared.settings import KafkaSettings
@@ -274,12 +275,13 @@ class Consumer:
 
     async def _apply_all(self, batch: Slice, stopping: asyncio.Event) -> None:
         bugs = 0
+        folded = batch
         for tries in count():
             try:
                 # A commit whose reply was lost may stand: then the offsets are past this slice.
                 if tries and await self._stands(batch):
                     break
-                await self._commit(batch, given_up=())
+                folded = await self._commit(batch, given_up=())
                 break
             except Fenced as error:
                 self._fenced(batch, error)
@@ -295,7 +297,7 @@ class Consumer:
                         await self._apply_all(half, stopping)
                     return
         self._passed(batch)
-        self._breaker.passed(batch)
+        self._breaker.passed(folded)
 
     async def _isolate(self, batch: Slice, error: Exception, stopping: asyncio.Event) -> None:
         """Find the records at fault by halving; one that fails alone becomes a dead letter."""
@@ -304,8 +306,7 @@ class Consumer:
                 await self._apply_all(half, stopping)
             return
         (entry,) = batch.entries
-        envelope = entry.decoded.envelope if isinstance(entry.decoded, Received) else None
-        letter = dead_letter(entry.record, envelope, code=reason(error), message=str(error))
+        letter = refused(self.lane.name, entry, error)
         rest = Slice(batch.spans, ())
         try:
             await self._retrying(lambda: self._commit(rest, given_up=(letter,)), stopping)
@@ -316,20 +317,31 @@ class Consumer:
         self._passed(batch)
         self._breaker.given_up()
 
-    async def _commit(self, batch: Slice, *, given_up: Sequence[DeadLetter]) -> None:
-        """One transaction: offsets, ids, state, dead letters, caused events."""
-        received = batch.received
-        letters = [*given_up, *map(_letter_of_malformed, batch.malformed)]
-        await self._ensure_days(received)
+    async def _commit(self, batch: Slice, *, given_up: Sequence[DeadLetter]) -> Slice:
+        """One transaction: offsets, ids, state, dead letters, caused events.
+
+        Answers the slice without what is parked: that says nothing of the code that runs.
+        """
+        await self._ensure_days(batch.received)
         async with self._database.transaction() as tx:
             at = await tables.advance_offsets(tx, self._group, batch.spans, owner=self._owner)
+            rest, more = await self._part(tx, batch)
+            received, letters = rest.received, [*given_up, *more]
             fresh = await tables.claim_ids(tx, received, keep=self.lane.keeps_ids, seen=self._seen)
             caused = await apply_folds(self.lane.folds, tx, fresh)
             await tables.append_dead_letters(tx, self.lane.name, letters)
             caused += told(self._service, self._group, batch, letters, at)
             source = f"/{self._service}"
             await tables.append_outbox(tx, [outgoing(event, source=source) for event in caused])
-        self._count(batch, fresh=len(fresh), received=len(received), letters=letters)
+        self._count(rest, fresh=len(fresh), received=len(received), letters=letters)
+        return rest
+
+    async def _part(self, tx: Tx, batch: Slice) -> Parted:
+        """What is folded now, and the dead letters of what is not."""
+        if not self.lane.parks_keys:
+            return Parted(batch, letters_of_malformed(self.lane.name, batch))
+        waiting = await tables.list_parked_keys(tx, self.lane.name, keys_of(batch))
+        return without_parked(self.lane.name, batch, waiting)
 
     async def _ensure_days(self, received: Sequence[Received[Any]]) -> None:
         """Partitions for the days of this slice, in a transaction of their own, once each."""
@@ -376,7 +388,9 @@ class Consumer:
 
     # --- waiting ---
 
-    async def _retrying(self, act: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> None:
+    async def _retrying(
+        self, act: Callable[[], Awaitable[object]], stopping: asyncio.Event
+    ) -> None:
         """Do `act` again and again while the world is at fault, until it works or we stop."""
         for tries in count():
             try:
@@ -399,11 +413,6 @@ class Consumer:
 def group_name(service: str, lane: Lane) -> str:
     """Name of the offset rows of a lane, and of its Kafka group but for the suffix in settings."""
     return f"{service}.{lane.name}"
-
-
-def _letter_of_malformed(found: tuple[Record, Any]) -> DeadLetter:
-    record, malformed = found
-    return dead_letter(record, malformed.envelope, code=malformed.code, message=malformed.message)
 
 
 async def _unless_set(stopping: asyncio.Event, seconds: float) -> None:

@@ -87,6 +87,9 @@ class Lane:
     folds: tuple[Fold, ...]
     waits_for: str | None = None  # name of the lane that must have no lag before this one reads
     keeps_ids: bool = False  # remember event ids for ever, not for the window: the history lane
+    # Behind a dead letter: False skips it (state that any order of its events leads to), True parks
+    # what comes after it under the same key (a state machine that must not miss a step).
+    parks_keys: bool = False
 
     @property
     def types(self) -> frozenset[type[Event]]:

@@ -54,6 +54,24 @@ def reason(error: BaseException) -> str:
             return f"bug_{type(error).__name__}"
 
 
+def error_class(error: BaseException) -> str:
+    """The class behind an error: where the database refused, the driver's own."""
+    cause = _driver_error(error)
+    return f"{type(cause).__module__}.{type(cause).__qualname__}"
+
+
+def sentence(error: BaseException) -> str:
+    """What an error says. Of a database error without the statement: its values are the event."""
+    return str(_driver_error(error))
+
+
+def _driver_error(error: BaseException) -> BaseException:
+    """The driver's error below SQLAlchemy's, which wraps it twice; else the error itself."""
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return error
+    return error.orig.__cause__ or error.orig
+
+
 def backoff_seconds(tries: int) -> float:
     """Wait before try `tries` + 1: doubling, bounded."""
     return min(BACKOFF_FIRST_SECONDS * 2.0 ** min(tries, 10), BACKOFF_LAST_SECONDS)

@@ -1,4 +1,4 @@
-"""The command line of a service: `python -m services.<name> run|migrate|redrive`."""
+"""The command line of a service: `python -m services.<name> VERB`."""
 
 import argparse
 import asyncio
@@ -10,8 +10,7 @@ import uvloop
 from pydantic import ValidationError
 
 from shared import telemetry
-from shared.bus.redrive import redrive
-from shared.errors import MainstayError
+from shared.service import letters
 from shared.service.running import run
 from shared.service.value import Role, Service
 
@@ -30,10 +29,10 @@ def main(build: Callable[[], Service]) -> None:
         help="what this process does, separated by commas (default: all)",
     )
     commands.add_parser("migrate", help="bring the service's own schema up to date")
-    redrive_command = commands.add_parser("redrive", help="apply a dead letter after all")
-    redrive_command.add_argument("dead_letter", help="id, as /v1/dead-letters shows it")
-    redrive_command.add_argument("--by", required=True, help="your name, for the audit")
+    letters.add_verbs(commands)
     arguments = parser.parse_args()
+    if fault := letters.check(arguments):
+        parser.error(fault)
     try:
         service = build()
     except ValidationError as error:
@@ -42,8 +41,8 @@ def main(build: Callable[[], Service]) -> None:
     match arguments.command:
         case "migrate":
             asyncio.run(_migrate(service))
-        case "redrive":
-            asyncio.run(_redrive(service, arguments.dead_letter, by=arguments.by))
+        case "dead-letters" | "redrive" | "discard":
+            sys.exit(asyncio.run(letters.run_verb(service, arguments)))
         case _:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 sys.exit(runner.run(run(service, arguments.roles)))
@@ -79,15 +78,3 @@ async def _migrate(service: Service) -> None:
         directory=service.migrations,
     )
     log.info("migrated")
-
-
-async def _redrive(service: Service, letter_id: str, *, by: str) -> None:
-    """Apply one dead letter as an operator. Ends with one clear line when that cannot be."""
-    if service.database is None:
-        sys.exit(f"{service.name} keeps no dead letters")
-    try:
-        async with service.database.transaction() as tx:
-            await redrive(tx, service.name, service.lanes, letter_id, workspace=None, by=by)
-    except MainstayError as error:
-        sys.exit(f"{error.code}: {error.message}")
-    log.info("redriven", dead_letter=letter_id, by=by)

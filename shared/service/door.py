@@ -40,9 +40,9 @@ def app_of(
     for router in service.routers:
         app.include_router(router)
     if service.lanes:
-        if service.lists_dead_letters:
-            app.include_router(dead_letters.listing)
-        app.include_router(dead_letters.redriving(service.name, service.lanes))
+        app.include_router(dead_letters.judging(service.name, service.lanes))
+        if service.shows_dead_letters:
+            app.include_router(dead_letters.showing)
     return app
 
 

@@ -54,8 +54,8 @@ class Service:
     migrations: Path | None = None
     lanes: Sequence[Lane] = ()
     jobs: Sequence[Job] = ()
-    lists_dead_letters: bool = True
-    """False: the service's own route lists them, with more beside."""
+    shows_dead_letters: bool = True
+    """False: the service's own routes show them, with more beside."""
     checks: Mapping[str, Check] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the routes find at `request.app.state`, beside database, keys, clock and settings."""

@@ -192,10 +192,11 @@ async def test_a_commit_whose_reply_is_lost_is_not_applied_again(database: Datab
     commit = consumer._commit
     lost = iter([True, False])
 
-    async def commit_and_lose_the_reply(*arguments: Any, **options: Any) -> None:
-        await commit(*arguments, **options)
+    async def commit_and_lose_the_reply(*arguments: Any, **options: Any) -> Any:
+        folded = await commit(*arguments, **options)
         if next(lost):
             raise DatabaseUnavailable("connection lost at commit")
+        return folded
 
     consumer._commit = commit_and_lose_the_reply  # type: ignore[method-assign]
 
