@@ -35,10 +35,15 @@ class Breaker:
         return len(batch.entries)
 
     def passed(self, batch: Slice) -> None:
-        """Count a slice that is applied. Entries that nobody folds say nothing either way."""
+        """Count a slice that is applied. Entries that nobody folds say nothing either way.
+
+        Raises LaneStopped when its last record was one too many.
+        """
         if batch.malformed:
             for entry in batch.entries:
                 self._in_a_row = _row_after(self._in_a_row, entry.decoded)
+            if self._in_a_row > self._most:
+                self.trip()
         elif batch.received:
             self._in_a_row = 0
 

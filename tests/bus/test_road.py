@@ -169,6 +169,18 @@ async def test_a_lane_that_only_makes_dead_letters_stops_instead_of_draining(dat
     assert len(await dead(database)) == 11
 
 
+async def test_a_lane_stops_too_where_every_batch_holds_one_bad_record(database: Database):
+    log = log_of([b"{"] * 30)
+    reader = MemoryReader(log)
+    settings = KafkaSettings(dead_letters_in_a_row=10, batch_records=1)
+    consumer = toy_consumer(database, Toy(), reader, settings=settings)
+
+    with pytest.raises(LaneStopped):
+        await drain(consumer, reader)
+
+    assert len(await dead(database)) == 11
+
+
 async def test_a_passing_fault_is_tried_again_and_never_a_dead_letter(database: Database):
     faults = iter([DatabaseUnavailable("gone"), DatabaseUnavailable("gone"), None])
 
