@@ -139,6 +139,10 @@ _DEAD_LETTERS_V2 = (
         ADD COLUMN discarded_by text""",
     """CREATE INDEX dead_letter_open ON dead_letter (lane, key)
         WHERE redriven_at IS NULL AND discarded_at IS NULL""",
+    # The order of a redrive.
+    """CREATE INDEX dead_letter_open_order
+        ON dead_letter ((behind IS NOT NULL), topic, part, "offset", lane)
+        WHERE redriven_at IS NULL AND discarded_at IS NULL""",
     """CREATE TABLE dead_letter_audit (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         at timestamptz NOT NULL DEFAULT now(),
