@@ -89,7 +89,7 @@ async def test_a_database_error_is_told_by_its_state_and_class_without_the_event
         )
         return []
 
-    toy.fold = broken  # type: ignore[method-assign]
+    toy.fold = broken  # type: ignore[method-assign,assignment]
     reader = MemoryReader(log_of([wire("default 1")]))
 
     await drain(toy_consumer(database, toy, reader), reader)

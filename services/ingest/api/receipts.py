@@ -11,7 +11,10 @@ from pydantic import BaseModel, Field
 from services.ingest.store import receipts as store
 from services.ingest.store.receipts import DeadLetterItem, Place
 from shared.auth import Caller, Keys, MissingKey, Reading, Scope, ScopeMissing, key_of
+from shared.bus.redrive import DeadLetterUnknown
+from shared.bus.tables import LetterState
 from shared.clock import format_instant, parse_instant
+from shared.dead_letters import UNKNOWN, Filtered
 from shared.events.runtime import SERVICES
 from shared.http import (
     Cursor,
@@ -57,16 +60,22 @@ class DeadLetter(BaseModel):
 
     id: str = Field(description="Its id.")
     kind: Literal["rejected", "dead_letter"] = Field(description="Refused, or given up.")
+    state: LetterState = Field(description="Whether it was decided about, and how.")
     message_id: str | None = Field(description="The event's id, where known.")
+    lane: str | None = Field(description="The consumer loop that gave it up; null if refused.")
+    event_type: str | None = Field(
+        description="Type of the event, where it came so far.", examples=["usage.tracked.v1"]
+    )
     code: str = Field(description="Stable reason.", examples=["missing_event"])
     message: str = Field(description="What is wrong, for people.")
     at: datetime = Field(description="When it was refused or given up.")
     preview: str = Field(description="The first 500 bytes as they came.")
     bytes: str | None = Field(
-        description="All of it as it came, base64; null where that is more than 32 KiB."
+        description="All of it as it came, base64. In a list null above 32 KiB."
     )
     redrivable: bool = Field(
-        description="Whether it can be redriven here. A refused event is mended and sent again."
+        description="Whether it can be redriven here: given up, and not decided about."
+        " A refused event is mended and sent again."
     )
 
 
@@ -109,17 +118,44 @@ async def get_receipt(
 
 @router.get("/dead-letters", summary="Events that were refused or given up, the newest first")
 async def list_dead_letters(
-    caller: Reading, tx: Transaction, limit: Limit = 100, cursor: Cursor = None
+    caller: Reading,
+    tx: Transaction,
+    filters: Filtered,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> Page[DeadLetter]:
-    """The caller's workspace only."""
-    after = _place(cursor) if cursor else None
-    found = await store.list_dead_letters(tx, caller.workspace, after=after, limit=limit + 1)
+    """The caller's workspace only. A refused event has no lane and no type, and stays open."""
+    found = await store.list_dead_letters(
+        tx,
+        caller.workspace,
+        filters,
+        after=_place(cursor) if cursor else None,
+        limit=limit + 1,
+    )
     page = found[:limit]
     more = len(found) > limit
     return Page(
-        items=[_shown(item) for item in page],
+        items=[_shown(item, most_bytes=WHOLE_BYTES) for item in page],
         next_cursor=_cursor(page[-1]) if more else None,
     )
+
+
+# The form in the path keeps /dead-letters/audit and the like out of it.
+@router.get(
+    "/dead-letters/{letter_id:uuid}",
+    summary="One event that was refused or given up, whole",
+    responses=UNKNOWN,
+)
+async def get_dead_letter(
+    caller: Reading,
+    letter_id: Annotated[UUID, Path(description="Its id.")],
+    tx: Transaction,
+) -> DeadLetter:
+    """Another workspace's looks as if there were none."""
+    found = await store.get_dead_letter(tx, caller.workspace, letter_id)
+    if found is None:
+        raise DeadLetterUnknown(f"no dead letter {str(letter_id)!r}")
+    return _shown(found, most_bytes=len(found.source))
 
 
 def _cursor(last: DeadLetterItem) -> str:
@@ -134,15 +170,18 @@ def _place(cursor: str) -> Place:
         raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
 
 
-def _shown(item: DeadLetterItem) -> DeadLetter:
+def _shown(item: DeadLetterItem, *, most_bytes: int) -> DeadLetter:
     return DeadLetter(
         id=item.id,
         kind=item.kind,
+        state=item.state,
         message_id=item.message_id,
+        lane=item.lane,
+        event_type=item.event_type,
         code=item.code,
         message=item.message,
         at=item.at,
         preview=item.source[:PREVIEW_BYTES].decode("utf-8", "replace"),
-        bytes=b64encode(item.source).decode() if len(item.source) <= WHOLE_BYTES else None,
-        redrivable=item.kind == "dead_letter",
+        bytes=b64encode(item.source).decode() if len(item.source) <= most_bytes else None,
+        redrivable=item.kind == "dead_letter" and item.state is LetterState.OPEN,
     )

@@ -9,9 +9,11 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 
+from shared.bus.tables import Filters, LetterState, state_of
 from shared.db import Tx, drop_day_partitions, ensure_day_partitions, rows
 from shared.events.base import Received
 from shared.events.ingest import EventRejected
@@ -36,7 +38,10 @@ class DeadLetterItem(NamedTuple):
 
     id: str
     kind: str
+    state: LetterState
     message_id: str | None
+    lane: str | None
+    event_type: str | None
     code: str
     message: str
     at: datetime
@@ -218,35 +223,63 @@ async def list_newest_ids(tx: Tx, limit: int) -> list[tuple[str, str]]:
     return [(row.workspace, row.event_id) for row in reversed(found)]
 
 
+# What was refused and what was given up, under the names that filters know.
+_LETTERS = (
+    " FROM (SELECT workspace, id, 'rejected' AS kind, message_id, code, message,"
+    " rejected_at AS dead_at, source, CAST(NULL AS text) AS lane, CAST(NULL AS text) AS event_type,"
+    " CAST(NULL AS timestamptz) AS redriven_at, CAST(NULL AS timestamptz) AS discarded_at"
+    " FROM rejected_event UNION ALL"
+    " SELECT workspace, id, 'dead_letter', NULL, code, message, dead_at, value, lane, event_type,"
+    " redriven_at, discarded_at FROM dead_letter) AS letter"
+)
+
+
 async def list_dead_letters(
-    tx: Tx, workspace: str, *, after: Place | None, limit: int
+    tx: Tx, workspace: str, filters: Filters, *, after: Place | None, limit: int
 ) -> list[DeadLetterItem]:
-    """Refused events and dead letters of a workspace, the newest first, `limit` at most."""
-    bound = "" if after is None else " AND ({at}, {id}) < (:at, CAST(:id AS uuid))"
+    """Refused events and dead letters of a workspace, the newest first, `limit` at most.
+
+    A refused event has no lane and no type, and stays open.
+    """
+    conditions = ["workspace = :workspace", *filters.conditions()]
+    arguments = filters.arguments() | {"workspace": workspace, "limit": limit}
+    if after is not None:
+        conditions.append("(dead_at, id) < (:after_at, CAST(:after_id AS uuid))")
+        arguments |= {"after_at": after.at, "after_id": after.id}
     found = await rows(
         tx,
-        "(SELECT id, 'rejected' AS kind, message_id, code, message, rejected_at AS at,"
-        f" substring(source FOR {SHOWN_BYTES}) AS source FROM rejected_event"
-        f" WHERE workspace = :workspace{bound.format(at='rejected_at', id='id')}"
-        " ORDER BY rejected_at DESC, id DESC LIMIT :limit)"
-        " UNION ALL"
-        " (SELECT id, 'dead_letter', NULL, code, message, dead_at,"
-        f" substring(coalesce(value, '') FOR {SHOWN_BYTES}) FROM dead_letter"
-        f" WHERE workspace = :workspace{bound.format(at='dead_at', id='id')}"
-        " ORDER BY dead_at DESC, id DESC LIMIT :limit)"
-        " ORDER BY at DESC, id DESC LIMIT :limit",
-        {
-            "workspace": workspace,
-            "limit": limit,
-            **({} if after is None else {"at": after.at, "id": after.id}),
-        },
+        "SELECT id, kind, message_id, code, message, dead_at, lane, event_type, redriven_at,"
+        f" discarded_at, substring(source FOR {SHOWN_BYTES}) AS source{_LETTERS}"
+        f" WHERE {' AND '.join(conditions)} ORDER BY dead_at DESC, id DESC LIMIT :limit",
+        arguments,
     )
-    return [
-        DeadLetterItem(
-            str(row.id), row.kind, row.message_id, row.code, row.message, row.at, bytes(row.source)
-        )
-        for row in found
-    ]
+    return [_item(row) for row in found]
+
+
+async def get_dead_letter(tx: Tx, workspace: str, letter_id: UUID) -> DeadLetterItem | None:
+    """One refused event or dead letter of the workspace, whole."""
+    found = await rows(
+        tx,
+        "SELECT id, kind, message_id, code, message, dead_at, lane, event_type, redriven_at,"
+        f" discarded_at, source{_LETTERS} WHERE workspace = :workspace AND id = :id",
+        {"workspace": workspace, "id": letter_id},
+    )
+    return _item(found[0]) if found else None
+
+
+def _item(row: Any) -> DeadLetterItem:
+    return DeadLetterItem(
+        id=str(row.id),
+        kind=row.kind,
+        state=state_of(row),
+        message_id=row.message_id,
+        lane=row.lane,
+        event_type=row.event_type,
+        code=row.code,
+        message=row.message,
+        at=row.dead_at,
+        source=bytes(row.source or b""),
+    )
 
 
 # --- forgetting ----------------------------------------------------------------------------------
