@@ -168,9 +168,10 @@ def rejected(refused: Refused, reception: Reception, key_id: str) -> Stamped:
         key_id=key_id,
         messageid=refused.message_id,
     )
-    # Not the id of the event itself: mended and sent again, that one must be new.
+    # Not the id of the event itself: mended and sent again, that one must be new. With the
+    # workspace: the same mistake in two of them is two refusals, and a table keeps them by id.
     event_id = caused_id(
-        f"{reception.source} {refused.message_id}",
+        f"{reception.workspace} {reception.source} {refused.message_id}",
         event.type,
         f"{refused.code} {sha256(refused.source).hexdigest()}",
     )

@@ -115,6 +115,16 @@ def test_refused_event_has_a_receipt_and_is_a_dead_letter(tenant: Tenant):
     assert (letter["code"], json.loads(letter["preview"])["messageId"]) == ("missing_event", "bad")
 
 
+def test_the_same_refusal_in_two_workspaces_is_seen_in_both(tenant: Tenant, another: Tenant):
+    for each in (tenant, another):
+        each.batch({"type": "track", "userId": "u", "messageId": "twin"})
+        each.receipt("twin")
+
+    found = [each.get("/v1/dead-letters").json()["items"] for each in (tenant, another)]
+
+    assert [[item["code"] for item in items] for items in found] == [["missing_event"]] * 2
+
+
 def test_dead_letters_come_page_by_page_the_newest_first(tenant: Tenant, another: Tenant):
     another.batch({"type": "x", "messageId": "theirs"})
     for number in range(5):
