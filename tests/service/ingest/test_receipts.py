@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import msgspec
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from deploy.local.waiting import ask, wait_until
@@ -12,7 +14,9 @@ from shared.bus.record import HEADERS, outgoing
 from shared.events.base import Caused
 from shared.events.runtime import PROGRESSED
 from tests.service.ingest.conftest import AWAIT_SECONDS, Tenant, track
+from tests.support.letters import keep_letters
 from tests.support.processes import ServiceProcess
+from tests.unit.health.builders import used
 
 
 async def _publish(bootstrap: str, service: str, step: dict[str, Any]) -> None:
@@ -169,3 +173,100 @@ def test_event_sent_again_after_a_restart_is_a_duplicate(ingest: ServiceProcess,
         ).json()
 
     assert (answer["accepted"], answer["duplicates"]) == (1, 1)
+
+
+# --- dead letters of ingest's own lanes ----------------------------------------------------------
+
+
+def given_up(ingest: ServiceProcess, tenant: Tenant, message_id: str) -> str:
+    """A letter of the receipts lane, as an earlier build left it."""
+    event = used(
+        datetime(2026, 3, 2, tzinfo=UTC),
+        account="acme-inc",
+        workspace=tenant.workspace,
+        event_id=f"default {message_id}",
+    )
+    envelope = msgspec.structs.replace(event.envelope, messageid=message_id)
+    (letter,) = keep_letters(
+        ingest.environment["DATABASE_URL_INGEST"],
+        "ingest",
+        [msgspec.structs.replace(event, envelope=envelope, appended_at=datetime.now(UTC))],
+        lane="receipts",
+    )
+    return letter
+
+
+def test_refused_events_and_dead_letters_stand_in_one_list(ingest: ServiceProcess, tenant: Tenant):
+    tenant.batch({"type": "track", "userId": "u", "messageId": "bad"})
+    tenant.receipt("bad")
+    letter = given_up(ingest, tenant, "odd")
+
+    items = tenant.get("/v1/dead-letters").json()["items"]
+
+    assert [(item["kind"], item["code"], item["redrivable"]) for item in items] == [
+        ("dead_letter", "too_odd", True),
+        ("rejected", "missing_event", False),
+    ]
+    assert (items[0]["id"], items[0]["lane"]) == (letter, "receipts")
+    for item in items:
+        assert tenant.get(f"/v1/dead-letters/{item['id']}").json() == item
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("code=too_odd", ["too_odd"]),
+        ("code=missing_event", ["missing_event"]),
+        ("lane=receipts", ["too_odd"]),
+        ("type=usage.tracked.v1", ["too_odd"]),
+        ("type=no.such.v1", []),
+        ("state=open", ["too_odd", "missing_event"]),
+        ("state=redriven", []),
+        ("from=2026-01-01T00:00:00Z&state=all", ["too_odd", "missing_event"]),
+        ("to=2026-01-01T00:00:00Z", []),
+    ],
+)
+def test_the_list_is_narrowed_by_each_filter(
+    ingest: ServiceProcess, tenant: Tenant, query: str, wanted: list[str]
+):
+    tenant.batch({"type": "track", "userId": "u", "messageId": "bad"})
+    tenant.receipt("bad")
+    given_up(ingest, tenant, "odd")
+
+    answer = tenant.get(f"/v1/dead-letters?{query}")
+
+    assert [item["code"] for item in answer.json()["items"]] == wanted
+
+
+def test_a_letter_of_ingest_is_redriven_and_discarded_like_any(
+    ingest: ServiceProcess, tenant: Tenant, another: Tenant
+):
+    letter, unwanted = given_up(ingest, tenant, "odd"), given_up(ingest, tenant, "unwanted")
+
+    def post(of: Tenant, path: str, body: Any = None) -> httpx.Response:
+        return of.post(
+            f"/v1/dead-letters{path}",
+            body,
+            headers={"Authorization": f"Bearer {of.keys['manage']}"},
+        )
+
+    rehearsed = post(tenant, "/redrive", {"code": "too_odd", "dry_run": True}).json()["items"]
+    stolen = post(another, f"/{letter}/redrive")
+    missing = tenant.get("/v1/receipts/odd").status_code
+    redriven = post(tenant, f"/{letter}/redrive")
+    discarded = post(tenant, f"/{unwanted}/discard", {"reason": "sent by a test"})
+
+    assert [item["outcome"] for item in rehearsed] == ["applied", "applied"]
+    assert (stolen.status_code, stolen.json()["code"]) == (404, "dead_letter_unknown")
+    assert another.get(f"/v1/dead-letters/{letter}").status_code == 404
+    assert missing == 404
+    assert (redriven.status_code, discarded.status_code) == (200, 200)
+    assert tenant.receipt("odd")["status"] == "accepted"
+    states = {item["id"]: item["state"] for item in tenant.get("/v1/dead-letters").json()["items"]}
+    assert states == {letter: "redriven", unwanted: "discarded"}
+    audit = tenant.get("/v1/dead-letters/audit").json()["items"]
+    assert [(entry["dead_letter"], entry["outcome"]) for entry in audit] == [
+        (unwanted, "discarded"),
+        (letter, "applied"),
+    ]
+    assert another.get("/v1/dead-letters/audit").json()["items"] == []
