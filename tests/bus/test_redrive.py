@@ -24,6 +24,7 @@ from shared.db import Database, DatabaseUnavailable, Tx, rows
 from shared.errors import PermanentError
 from shared.events.base import Caused, Received
 from shared.events.ingest import USAGE, UsageTracked
+from shared.service.running import keep_house
 from tests.bus.conftest import NOON, Toy, append, dead, drain, log_of, seen, toy_consumer, wire
 
 EVERY = Filters()
@@ -566,3 +567,44 @@ async def test_a_discarded_letter_frees_its_key_and_is_never_applied(database: D
     assert (await audit(database))[0] == ("key-1", "discard", "discarded", "sent by a test")
     with pytest.raises(AlreadyRedriven):
         await redriving.discard(second, why="too late")
+
+
+# --- ids that are about to be forgotten ----------------------------------------------------------
+
+
+async def test_a_letter_whose_copy_was_applied_is_closed_before_that_is_forgotten(
+    database: Database,
+):
+    now = datetime.now(UTC)
+    old = now - timedelta(days=40)
+    log = MemoryLog()
+
+    def send(event_id: str) -> None:
+        log.append(
+            Partition(USAGE.name, 0),
+            key=b"w1/acme",
+            value=wire(event_id, time=old),
+            timestamp_ms=int(old.timestamp() * 1000),
+        )
+
+    reader = MemoryReader(log)
+    toy = Toy(failing=refuse_all)
+    consumer = toy_consumer(database, toy, reader)
+    send("default 1")
+    send("default 2")
+    await drain(consumer, reader)
+    toy.failing = lambda _: None
+    send("default 1")
+    await drain(consumer, reader)
+    first, second = await letter_ids(database)
+
+    async with database.transaction() as tx:
+        await keep_house(now, tx)
+        (kept,) = await rows(tx, "SELECT count(*) AS n FROM inbox")
+
+    assert kept.n == 0
+    with pytest.raises(AlreadyRedriven):
+        await redriver(database).redrive(first)
+    assert (await redriver(database).redrive(second)).outcome is Outcome.APPLIED
+    assert [event_id for _, _, event_id in await seen(database)] == ["default 1", "default 2"]
+    assert (await audit(database))[0][:3] == ("runtime", "redrive", "duplicate")

@@ -1,26 +1,31 @@
 """All SQL of the runtime: offsets, inbox, outbox, dead letters, leases. Nothing here commits."""
 
-from shared.bus.tables.dead_letters import (
-    PARKED,
-    DeadLetter,
-    Filters,
-    LetterState,
-    Place,
+from shared.bus.tables.dead_letter_decisions import (
     append_audit,
-    append_dead_letters,
-    dead_letter,
-    get_dead_letter,
-    headers_of,
+    close_applied_letters,
     is_behind_open,
     list_audit,
-    list_dead_letters,
-    list_open_places,
-    list_parked_keys,
-    list_places,
     load_dead_letter,
     save_discarded,
     save_redriven,
     save_tried,
+)
+from shared.bus.tables.dead_letter_lists import (
+    Filters,
+    Place,
+    get_dead_letter,
+    list_dead_letters,
+    list_open_places,
+    list_places,
+)
+from shared.bus.tables.dead_letters import (
+    PARKED,
+    DeadLetter,
+    LetterState,
+    append_dead_letters,
+    dead_letter,
+    headers_of,
+    list_parked_keys,
     state_of,
 )
 from shared.bus.tables.inbox import (
@@ -28,6 +33,7 @@ from shared.bus.tables.inbox import (
     claim_ids,
     ensure_inbox_days,
     forget_old_ids,
+    forgotten_before,
     probe_since,
     window_begin,
 )
@@ -62,6 +68,7 @@ __all__ = [
     "append_dead_letters",
     "append_outbox",
     "claim_ids",
+    "close_applied_letters",
     "create_offsets",
     "dead_letter",
     "delete_outbox",
@@ -69,6 +76,7 @@ __all__ = [
     "ensure_outbox_days",
     "forget_old_ids",
     "forget_sent_days",
+    "forgotten_before",
     "get_dead_letter",
     "get_offsets",
     "get_outbox_age",

@@ -6,7 +6,6 @@ gives the same record up again, after a lost reply or in a rebuild, names the sa
 
 import base64
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -101,8 +100,8 @@ def _columns(letters: Sequence[DeadLetter]) -> dict[str, tuple[str, list[object]
     return {
         "id": ("uuid", [letter.id for letter in letters]),
         "workspace": ("text", [_workspace(letter) for letter in letters]),
-        "event_id": ("text", [_storable(e.id) if e else None for e in envelopes]),
-        "event_type": ("text", [_storable(e.type) if e else None for e in envelopes]),
+        "event_id": ("text", [storable(e.id) if e else None for e in envelopes]),
+        "event_type": ("text", [storable(e.type) if e else None for e in envelopes]),
         "topic": ("text", [record.topic for record in records]),
         "part": ("integer", [record.partition for record in records]),
         "offset": ("bigint", [record.offset for record in records]),
@@ -114,7 +113,7 @@ def _columns(letters: Sequence[DeadLetter]) -> dict[str, tuple[str, list[object]
             [datetime.fromtimestamp(record.timestamp / 1000, UTC) for record in records],
         ),
         "code": ("text", [letter.code for letter in letters]),
-        "message": ("text", [_storable(letter.message) for letter in letters]),
+        "message": ("text", [storable(letter.message) for letter in letters]),
         "error_class": ("text", [letter.error_class for letter in letters]),
         "behind": ("uuid", [letter.behind for letter in letters]),
     }
@@ -125,7 +124,7 @@ def _quoted(column: str) -> str:
     return f'"{column}"'
 
 
-def _storable(said: str) -> str:
+def storable(said: str) -> str:
     """`said` as PostgreSQL takes it: it has no character 0."""
     return said.replace("\x00", "\ufffd")
 
@@ -133,14 +132,14 @@ def _storable(said: str) -> str:
 def _workspace(letter: DeadLetter) -> str | None:
     """The workspace of a letter; that of a broken record is what its key begins with."""
     if letter.envelope is not None:
-        return _storable(letter.envelope.workspace)
+        return storable(letter.envelope.workspace)
     key = (letter.record.key or b"").decode("utf-8", "replace")
-    return _storable(key.partition("/")[0]) or None
+    return storable(key.partition("/")[0]) or None
 
 
 def headers_json(headers: Sequence[tuple[str, bytes]]) -> str:
     """Headers as JSON pairs of name and text; bytes that are no text as base64, in third place."""
-    pairs = [_header(_storable(name), value) for name, value in headers]
+    pairs = [_header(storable(name), value) for name, value in headers]
     return msgspec.json.encode(pairs).decode()
 
 
@@ -162,7 +161,11 @@ def _header(name: str, value: bytes) -> tuple[str | None, ...]:
     return name, said
 
 
-# --- parking -------------------------------------------------------------------------------------
+def state_of(letter: Any) -> LetterState:
+    """What was decided about a letter that a query answered."""
+    if letter.redriven_at is not None:
+        return LetterState.REDRIVEN
+    return LetterState.OPEN if letter.discarded_at is None else LetterState.DISCARDED
 
 
 async def list_parked_keys(tx: Tx, lane: str, keys: Collection[bytes]) -> Mapping[bytes, str]:
@@ -176,254 +179,3 @@ async def list_parked_keys(tx: Tx, lane: str, keys: Collection[bytes]) -> Mappin
         {"lane": lane, "keys": sorted(keys)},
     )
     return {bytes(row.key): str(row.id) for row in found}
-
-
-async def is_behind_open(tx: Tx, letter: Any) -> bool:
-    """Whether a letter before `letter` is open: of the same lane and key, or the one it names."""
-    found = await rows(
-        tx,
-        "SELECT EXISTS (SELECT FROM dead_letter WHERE lane = :lane AND key = :key AND id <> :id"
-        f" AND {OPEN} AND (id = :behind OR (topic = :topic AND part = :part"
-        ' AND "offset" < :offset))) AS is_behind',
-        {
-            "lane": letter.lane,
-            "key": letter.key,
-            "id": letter.id,
-            "behind": letter.behind,
-            "topic": letter.topic,
-            "part": letter.part,
-            "offset": letter.offset,
-        },
-    )
-    return bool(found[0].is_behind)
-
-
-def state_of(letter: Any) -> LetterState:
-    """What was decided about a letter that a query answered."""
-    if letter.redriven_at is not None:
-        return LetterState.REDRIVEN
-    return LetterState.OPEN if letter.discarded_at is None else LetterState.DISCARDED
-
-
-# --- reads ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filters:
-    """Which letters are meant; what is None does not matter. `since` <= dead_at < `until`."""
-
-    code: str | None = None
-    lane: str | None = None
-    event_type: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    state: LetterState | None = None
-
-    def conditions(self) -> list[str]:
-        """As SQL on the columns of dead_letter, with the names of `arguments`."""
-        given = {
-            "code = :code": self.code,
-            "lane = :lane": self.lane,
-            "event_type = :event_type": self.event_type,
-            "dead_at >= :since": self.since,
-            "dead_at < :until": self.until,
-        }
-        conditions = [condition for condition, value in given.items() if value is not None]
-        match self.state:
-            case LetterState.OPEN:
-                conditions.append(OPEN)
-            case LetterState.REDRIVEN:
-                conditions.append("redriven_at IS NOT NULL")
-            case LetterState.DISCARDED:
-                conditions.append("discarded_at IS NOT NULL")
-            case None:
-                pass
-        return conditions
-
-    def arguments(self) -> dict[str, Any]:
-        """The values of the conditions."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if value is not None and name != "state"
-        }
-
-
-class Place(NamedTuple):
-    """Where an open letter stands in the order of a redrive: those that wait come last."""
-
-    waits: bool
-    topic: str
-    part: int
-    offset: int
-    lane: str
-
-
-SHOWN = (
-    'id, workspace, event_id, event_type, lane, topic, part, "offset", key, headers, code, message,'
-    " error_class, code_version, appended_at, dead_at, last_tried_at, behind, redriven_at,"
-    " redriven_by, discarded_at, discarded_by, length(value) AS size_bytes"
-)
-
-
-async def list_dead_letters(
-    tx: Tx,
-    workspace: str | None,
-    filters: Filters,
-    *,
-    after: tuple[datetime, str] | None,
-    limit: int,
-    shown_bytes: int,
-) -> list[Any]:
-    """Letters of a workspace (None: of all and of none), newest first, behind one if given.
-
-    A record of more than `shown_bytes` is left out (`value` None).
-    """
-    conditions = filters.conditions()
-    arguments = filters.arguments() | {"limit": limit, "shown_bytes": shown_bytes}
-    if workspace is not None:
-        conditions.append("workspace = :workspace")
-        arguments["workspace"] = workspace
-    if after is not None:
-        conditions.append("(dead_at, id) < (:after_at, CAST(:after_id AS uuid))")
-        arguments |= {"after_at": after[0], "after_id": after[1]}
-    return await rows(
-        tx,
-        f"SELECT {SHOWN}, CASE WHEN length(value) <= :shown_bytes THEN value END AS value"
-        f" FROM dead_letter{_where(conditions)} ORDER BY dead_at DESC, id DESC LIMIT :limit",
-        arguments,
-    )
-
-
-async def get_dead_letter(tx: Tx, letter_id: str) -> Any | None:
-    """One letter with its whole record; None when there is none."""
-    found = await rows(
-        tx,
-        f"SELECT {SHOWN}, value FROM dead_letter WHERE id = CAST(:id AS uuid)",
-        {"id": letter_id},
-    )
-    return found[0] if found else None
-
-
-async def load_dead_letter(tx: Tx, letter_id: str) -> Any | None:
-    """One letter with its whole record, locked; None when there is none."""
-    found = await rows(
-        tx,
-        f"SELECT {SHOWN}, value FROM dead_letter WHERE id = CAST(:id AS uuid) FOR UPDATE",
-        {"id": letter_id},
-    )
-    return found[0] if found else None
-
-
-async def list_open_places(
-    tx: Tx, workspace: str | None, filters: Filters, *, after: Place | None, limit: int
-) -> list[tuple[Place, str]]:
-    """Places and ids of the open letters of a workspace (None: of all), in the order to redrive.
-
-    By topic, partition and offset; those that wait behind another come after all others.
-    """
-    conditions = [OPEN, *filters.conditions()]
-    arguments = filters.arguments() | {"limit": limit}
-    if workspace is not None:
-        conditions.append("workspace = :workspace")
-        arguments["workspace"] = workspace
-    if after is not None:
-        conditions.append(
-            '(behind IS NOT NULL, topic, part, "offset", lane)'
-            " > (:after_waits, :after_topic, :after_part, :after_offset, :after_lane)"
-        )
-        arguments |= {f"after_{name}": value for name, value in after._asdict().items()}
-    return await _places(tx, f"{_where(conditions)}", arguments)
-
-
-async def list_places(tx: Tx, ids: Sequence[str]) -> list[tuple[Place, str]]:
-    """Places and ids of these letters, open or not, in the order to redrive."""
-    arguments = {"ids": list(ids), "limit": len(ids)}
-    return await _places(tx, " WHERE id = ANY(CAST(:ids AS uuid[]))", arguments)
-
-
-async def _places(tx: Tx, where: str, arguments: Mapping[str, Any]) -> list[tuple[Place, str]]:
-    found = await rows(
-        tx,
-        'SELECT behind IS NOT NULL AS waits, topic, part, "offset", lane, id FROM dead_letter'
-        f'{where} ORDER BY waits, topic, part, "offset", lane LIMIT :limit',
-        arguments,
-    )
-    return [
-        (Place(row.waits, row.topic, row.part, row.offset, row.lane), str(row.id)) for row in found
-    ]
-
-
-def _where(conditions: Sequence[str]) -> str:
-    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
-
-
-# --- decisions -----------------------------------------------------------------------------------
-
-
-async def save_redriven(tx: Tx, letter_id: str, *, by: str) -> None:
-    """Note that a letter was applied after all, when and by whom."""
-    await tx.execute(
-        text(
-            "UPDATE dead_letter SET redriven_at = now(), redriven_by = :by, last_tried_at = now()"
-            " WHERE id = CAST(:id AS uuid)"
-        ),
-        {"id": letter_id, "by": by},
-    )
-
-
-async def save_tried(tx: Tx, letter_id: str) -> None:
-    """Note that a letter was tried and is still broken."""
-    await tx.execute(
-        text("UPDATE dead_letter SET last_tried_at = now() WHERE id = CAST(:id AS uuid)"),
-        {"id": letter_id},
-    )
-
-
-async def save_discarded(tx: Tx, letter_id: str, *, by: str) -> None:
-    """Note that a letter shall never be applied, since when and by whose word."""
-    await tx.execute(
-        text(
-            "UPDATE dead_letter SET discarded_at = now(), discarded_by = :by"
-            " WHERE id = CAST(:id AS uuid)"
-        ),
-        {"id": letter_id, "by": by},
-    )
-
-
-async def append_audit(
-    tx: Tx, letter: Any, *, by: str, action: str, outcome: str, message: str | None
-) -> None:
-    """Write down who did what about a letter, and what came of it."""
-    await tx.execute(
-        text(
-            "INSERT INTO dead_letter_audit (by, action, workspace, dead_letter, outcome, message)"
-            " VALUES (:by, :action, :workspace, :letter, :outcome, :message)"
-        ),
-        {
-            "by": by,
-            "action": action,
-            "workspace": letter.workspace,
-            "letter": letter.id,
-            "outcome": outcome,
-            "message": None if message is None else _storable(message)[:MESSAGE_CHARACTERS],
-        },
-    )
-
-
-async def list_audit(
-    tx: Tx, workspace: str | None, *, letter_id: str | None, after: int | None, limit: int
-) -> list[Any]:
-    """What was done about the letters of a workspace (None: of all), newest first."""
-    given = {
-        "workspace = :workspace": ("workspace", workspace),
-        "dead_letter = CAST(:letter_id AS uuid)": ("letter_id", letter_id),
-        "id < :after": ("after", after),
-    }
-    wanted = {condition: pair for condition, pair in given.items() if pair[1] is not None}
-    return await rows(
-        tx,
-        "SELECT id, at, by, action, workspace, dead_letter, outcome, message"
-        f" FROM dead_letter_audit{_where(list(wanted))} ORDER BY id DESC LIMIT :limit",
-        dict(wanted.values()) | {"limit": limit},
-    )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from shared.bus.seen import Ids, SeenDays, SeenIds, block_of, inbox_id
+from shared.bus.seen import Ids, IdSet, SeenDays, SeenIds, block_of, inbox_id
 from shared.db import Tx, drop_day_partitions, ensure_day_partitions, rows
 from shared.events.base import Received
 
@@ -19,6 +19,7 @@ from shared.events.base import Received
 DEDUP_WINDOW_DAYS = 30
 DEDUP_WINDOW = timedelta(days=DEDUP_WINDOW_DAYS)
 DAY = timedelta(days=1)
+BLOCKS_AT_ONCE = 200  # of ids that are about to be forgotten: bounds memory, not the result
 
 
 def window_begin(appended_on: date) -> date:
@@ -199,8 +200,32 @@ async def ensure_inbox_days(tx: Tx, days: Collection[date]) -> None:
     await ensure_day_partitions(tx, "inbox", days)
 
 
+def forgotten_before(now: datetime) -> date:
+    """The first day whose ids are still remembered; those of the days before it are dropped."""
+    # Two days more than the window: the window is counted in append time, which may lag.
+    return now.date() - timedelta(days=DEDUP_WINDOW_DAYS + 2)
+
+
+async def list_applied_before(
+    tx: Tx, part: int, ids: Sequence[bytes], *, before: date
+) -> set[bytes]:
+    """Those of `ids`, all of partition number `part`, that were applied before day `before`."""
+    asked, applied, after = Ids.of(block_of(ids)), set[bytes](), 0
+    while blocks := await rows(
+        tx,
+        "SELECT n, ids FROM inbox WHERE part = :part AND day < :before AND n > :after"
+        " ORDER BY n LIMIT :limit",
+        {"part": part, "before": before, "after": after, "limit": BLOCKS_AT_ONCE},
+    ):
+        known = IdSet()
+        for block in blocks:
+            known.add(bytes(block.ids))
+        held = known.holds(asked).tolist()
+        applied |= {id_ for id_, is_held in zip(ids, held, strict=True) if is_held}
+        after = blocks[-1].n
+    return applied
+
+
 async def forget_old_ids(tx: Tx, now: datetime) -> list[str]:
     """Drop the inbox days that lie outside the window; the names of the dropped partitions."""
-    # Two days more than the window: the window is counted in append time, which may lag.
-    bound = now.date() - timedelta(days=DEDUP_WINDOW_DAYS + 2)
-    return await drop_day_partitions(tx, "inbox", before=bound)
+    return await drop_day_partitions(tx, "inbox", before=forgotten_before(now))

@@ -157,7 +157,8 @@ def test_a_list_is_narrowed_by_each_filter(manager: Manager):
 def test_pages_follow_each_other(manager: Manager):
     letters = manager.keep(*(manager.used("a") for _ in range(5)))
 
-    seen, cursor = [], {}
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
     while True:
         page = manager.get(limit=2, **cursor).json()
         seen += [item["id"] for item in page["items"]]
