@@ -43,6 +43,11 @@ CONSUMER_RETRIES = Counter(
 DEAD_LETTERS = Counter(
     "dead_letters_total", "Records given up, by reason.", ["service", "lane", "reason"]
 )
+REDRIVES = Counter(
+    "dead_letter_redrives_total",
+    "Dead letters redriven, by outcome: applied, duplicate, still_broken.",
+    ["service", "outcome"],
+)
 OUTBOX_PUBLISHED = Counter("outbox_published_total", "Events published by the relay.", ["service"])
 OUTBOX_PENDING = Gauge(
     "outbox_pending_events", "Events seen by the relay and not yet acknowledged.", ["service"]

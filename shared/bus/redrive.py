@@ -13,6 +13,9 @@ from time import monotonic
 from typing import Any, ClassVar, Protocol, TypeVar
 from uuid import UUID
 
+import structlog
+
+from shared import telemetry
 from shared.bus import tables
 from shared.bus.handlers import Lane, apply_folds
 from shared.bus.record import Decoded, Malformed, decoder, outgoing
@@ -23,8 +26,11 @@ from shared.db import Database, Tx
 from shared.errors import DomainError, TransientError
 from shared.events.base import Received
 
+log = structlog.get_logger()
+
 TRIES = 3  # of one letter, while the database is at fault: a lock held by a consumer, a deadlock
 BUDGET_SECONDS = 5.0  # then a run answers what it has done: whoever asked still waits
+REHEARSAL_SECONDS = 1.0  # less: all the while it holds locks, for which a consumer waits 2 s
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -127,7 +133,7 @@ class Redriver:
         by: str,
     ) -> None:
         """`workspace` None is an operator, who may decide about any letter."""
-        self._source = f"/{service}"
+        self._service = service
         self._lanes = {lane.name: (lane, decoder(lane.types)) for lane in lanes}
         self._database = database
         self._workspace = workspace
@@ -143,7 +149,9 @@ class Redriver:
         async def judge(tx: Tx, *, again: bool) -> Verdict:
             return await self._judge(tx, letter_id, again=again)
 
-        return await self._whole(judge)
+        verdict = await self._whole(judge)
+        telemetry.REDRIVES.labels(self._service, verdict.outcome).inc()
+        return verdict
 
     async def rehearse(self, letter_id: str) -> Verdict:
         """What `redrive` would answer now. Nothing is written, nothing is published."""
@@ -174,7 +182,7 @@ class Redriver:
     async def redrive_open(self, filters: Filters, *, after: Place | None, limit: int) -> Run:
         """Redrive the open letters that `filters` mean, in order, `limit` at most."""
         found = await self._open(filters, after=after, limit=limit)
-        return await self._run(found, limit, self._attempt)
+        return await self._run(found, limit, BUDGET_SECONDS, self._attempt)
 
     async def rehearse_open(self, filters: Filters, *, after: Place | None, limit: int) -> Run:
         """What `redrive_open` would answer now: one transaction, rolled back.
@@ -183,7 +191,9 @@ class Redriver:
         """
         found = await self._open(filters, after=after, limit=limit)
         async with self._database.rehearsal() as tx:
-            return await self._run(found, limit, lambda letter_id: self._attempt_in(tx, letter_id))
+            return await self._run(
+                found, limit, REHEARSAL_SECONDS, lambda letter_id: self._attempt_in(tx, letter_id)
+            )
 
     async def redrive_all(self, ids: Sequence[str]) -> list[Verdict]:
         """Redrive these letters, in the order of the log; also says which of them are unknown."""
@@ -215,10 +225,11 @@ class Redriver:
         self,
         found: Sequence[tuple[Place, str]],
         limit: int,
+        budget_seconds: float,
         attempt: Callable[[str], Awaitable[Verdict]],
     ) -> Run:
         """Attempt the first `limit` of `found`, fewer when the budget or the database is at end."""
-        until = monotonic() + BUDGET_SECONDS
+        until = monotonic() + budget_seconds
         verdicts: list[Verdict] = []
         for _, letter_id in found[:limit]:
             if verdicts and monotonic() > until:
@@ -285,8 +296,8 @@ class Redriver:
 
     async def _load(self, tx: Tx, letter_id: str) -> Any:
         known = uuid_of(letter_id)
-        letter = None if known is None else await tables.load_dead_letter(tx, known)
-        if letter is None or self._workspace not in (None, letter.workspace):
+        letter = known and await tables.load_dead_letter(tx, known, self._workspace)
+        if not letter:
             raise DeadLetterUnknown(f"no dead letter {letter_id!r}")
         return letter
 
@@ -305,6 +316,8 @@ class Redriver:
         except Exception as error:
             if family(error) is Family.TRANSIENT:
                 raise
+            if family(error) is Family.BUG:
+                log.exception("redrive_failed", lane=lane.name, dead_letter=str(letter.id))
             return _still_broken(letter, reason(error), sentence(error))
         return Verdict(id=str(letter.id), outcome=Outcome.APPLIED if fresh else Outcome.DUPLICATE)
 
@@ -315,7 +328,8 @@ class Redriver:
         seen = SeenIds(most_bytes=0)  # of this claim only: what it sees may be rolled back
         fresh = await tables.claim_ids(tx, [received], keep=lane.keeps_ids, seen=seen)
         caused = await apply_folds(lane.folds, tx, fresh)
-        await tables.append_outbox(tx, [outgoing(event, source=self._source) for event in caused])
+        source = f"/{self._service}"
+        await tables.append_outbox(tx, [outgoing(event, source=source) for event in caused])
         return bool(fresh)
 
 

@@ -10,11 +10,45 @@ from shared.bus import tables
 from shared.bus.redrive import Outcome, Verdict
 from shared.bus.tables import LetterState
 
+LETTER = "5d0f6c1e-6a53-5c1b-9a3e-0f7f4f1f8a10"  # in examples
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no such text, so nothing is found by it
 
 
 class DeadLetterView(BaseModel):
     """A record that a lane gave up, with the reason."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": LETTER,
+                    "state": "open",
+                    "event_id": "default 3ca6f0aa",
+                    "event_type": "usage.tracked.v1",
+                    "lane": "live",
+                    "topic": "ingest.usage.v1",
+                    "partition": 3,
+                    "offset": 1199,
+                    "key": "w1/acme",
+                    "headers": [["content-type", "application/cloudevents+json"]],
+                    "code": "schema_violation",
+                    "message": "Expected `str`, got `int` - at `$.event`",
+                    "error_class": None,
+                    "code_version": "9c0d5be2a1f4",
+                    "behind": None,
+                    "bytes": "eyJpZCI6MX0=",
+                    "size_bytes": 8,
+                    "appended_at": "2026-11-24T09:00:00.123Z",
+                    "dead_at": "2026-11-24T09:00:00.410Z",
+                    "last_tried_at": None,
+                    "redriven_at": None,
+                    "redriven_by": None,
+                    "discarded_at": None,
+                    "discarded_by": None,
+                }
+            ]
+        }
+    )
 
     id: str = Field(description="Its id; the same however often the record is given up.")
     state: LetterState = Field(description="Whether it was decided about, and how.")
@@ -77,11 +111,45 @@ class VerdictView(BaseModel):
 class RedrivenView(VerdictView):
     """The answer about one dead letter."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": LETTER,
+                    "outcome": "applied",
+                    "code": None,
+                    "message": None,
+                    "status": "applied",
+                }
+            ]
+        }
+    )
+
     status: Outcome = Field(description="The same as `outcome`.")
 
 
 class RunView(BaseModel):
     """What became of the dead letters that were meant, in the order of the log."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {"id": LETTER, "outcome": "applied", "code": None, "message": None},
+                        {
+                            "id": "0b7d4c39-8d56-5c0e-8a4b-2b6a3f9e1c77",
+                            "outcome": "still_broken",
+                            "code": "schema_violation",
+                            "message": "Expected `str`, got `int` - at `$.event`",
+                        },
+                    ],
+                    "more": False,
+                    "next_cursor": None,
+                }
+            ]
+        }
+    )
 
     items: list[VerdictView] = Field(description="One for each letter that was looked at.")
     more: bool = Field(description="Whether more are meant than this answer speaks of.")
@@ -113,7 +181,9 @@ class RedriveBody(BaseModel):
     to: str | None = Field(default=None, max_length=40, description="Given up before, RFC 3339.")
     all: bool = Field(default=False, description="Has to be true where nothing else is given.")
     dry_run: bool = Field(
-        default=False, description="Only say what would happen: nothing is written or published."
+        default=False,
+        description="Only say what would happen: nothing is written or published. Each letter meets"
+        " the state that those before it in this answer would leave.",
     )
     limit: int = Field(default=100, ge=1, le=500, description="Most letters to look at.")
     cursor: str | None = Field(
@@ -136,12 +206,31 @@ class DiscardBody(BaseModel):
 class DiscardedView(BaseModel):
     """A dead letter was discarded."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": LETTER, "state": "discarded"}]}
+    )
+
     id: str = Field(description="Id of the dead letter.")
     state: LetterState = Field(description="discarded.")
 
 
 class AuditView(BaseModel):
     """Somebody redrove or discarded a dead letter."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "at": "2026-11-24T10:00:00Z",
+                    "by": "k-7",
+                    "action": "redrive",
+                    "dead_letter": LETTER,
+                    "outcome": "applied",
+                    "message": None,
+                }
+            ]
+        }
+    )
 
     at: datetime = Field(description="When.")
     by: str = Field(description="Key id, or an operator's name.")

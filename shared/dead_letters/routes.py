@@ -69,6 +69,7 @@ def judging(service: str, lanes: Sequence[Lane]) -> APIRouter:
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Page[AuditView]:
+        """Of the caller's workspace. A dry run leaves no entry, nor does what was refused."""
         letter_id = None if dead_letter is None else known_form(dead_letter)
         found = await tables.list_audit(
             tx,
@@ -160,7 +161,7 @@ async def get_dead_letter(
 ) -> DeadLetterView:
     """Another workspace's looks as if there were none."""
     known = uuid_of(letter_id)
-    row = None if known is None else await tables.get_dead_letter(tx, known)
-    if row is None or row.workspace != caller.workspace:
+    row = None if known is None else await tables.get_dead_letter(tx, known, caller.workspace)
+    if row is None:
         raise DeadLetterUnknown(f"no dead letter {letter_id!r}")
     return letter_view(row)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from shared.errors import MainstayError
 from shared.service.value import Service
 
 AT_ONCE = 100  # letters in one run of the redriver
+IDS_AT_ONCE = 500
 LISTED = 100
 MESSAGE_WIDTH = 80  # characters of a message in a table
 USAGE = 2  # exit status of a command that says too little or contradicts itself
@@ -72,19 +73,26 @@ def _instant(text: str) -> datetime:
 
 def check(arguments: argparse.Namespace) -> str | None:
     """What is wrong with the arguments of a verb as a whole, in one sentence; None if nothing."""
-    if arguments.command != "redrive":
-        return None
-    if not arguments.dry_run and not arguments.by:
-        return "redrive: say --by NAME, for the audit (or --dry-run)"
+    return next(_redrive_faults(arguments), None) if arguments.command == "redrive" else None
+
+
+def _redrive_faults(arguments: argparse.Namespace) -> Iterator[str]:
     chosen = _filters(arguments) != Filters()
+    if not arguments.dry_run and not arguments.by:
+        yield "redrive: say --by NAME, for the audit (or --dry-run)"
     if arguments.ids and (chosen or arguments.all):
-        return "redrive: name letters by id or by --code, --lane, --type, --from, --to, not by both"
+        yield "redrive: name letters by id or by --code, --lane, --type, --from, --to, not by both"
     if chosen and arguments.all:
-        return "redrive: --all leaves nothing to filter"
+        yield "redrive: --all leaves nothing to filter"
     if not (arguments.ids or chosen or arguments.all):
-        return "redrive: say which: ids, --code, --lane, --type, --from, --to, or --all"
-    odd = [given for given in arguments.ids if uuid_of(given) is None]
-    return f"redrive: {odd[0]!r} is no id of a dead letter" if odd else None
+        yield "redrive: say which: ids, --code, --lane, --type, --from, --to, or --all"
+    if len(arguments.ids) > IDS_AT_ONCE:
+        yield f"redrive: {len(arguments.ids)} ids, {IDS_AT_ONCE} at most"
+    yield from (
+        f"redrive: {given!r} is no id of a dead letter"
+        for given in arguments.ids
+        if uuid_of(given) is None
+    )
 
 
 def _filters(arguments: argparse.Namespace) -> Filters:

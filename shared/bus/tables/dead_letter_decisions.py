@@ -15,12 +15,13 @@ RUNTIME = "runtime"  # who decides where no person does
 FORGOTTEN = "a copy of its event was applied, and the id of it is about to be forgotten"
 
 
-async def load_dead_letter(tx: Tx, letter_id: str) -> Any | None:
-    """One letter with its whole record, locked; None when there is none."""
+async def load_dead_letter(tx: Tx, letter_id: str, workspace: str | None) -> Any | None:
+    """One letter of a workspace (None: of any) with its whole record, locked; None without."""
     found = await rows(
         tx,
-        f"SELECT {SHOWN}, value FROM dead_letter WHERE id = CAST(:id AS uuid) FOR UPDATE",
-        {"id": letter_id},
+        f"SELECT {SHOWN}, value FROM dead_letter WHERE id = CAST(:id AS uuid)"
+        " AND (CAST(:workspace AS text) IS NULL OR workspace = :workspace) FOR UPDATE",
+        {"id": letter_id, "workspace": workspace},
     )
     return found[0] if found else None
 

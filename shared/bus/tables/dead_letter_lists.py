@@ -96,12 +96,13 @@ async def list_dead_letters(
     )
 
 
-async def get_dead_letter(tx: Tx, letter_id: str) -> Any | None:
-    """One letter with its whole record; None when there is none."""
+async def get_dead_letter(tx: Tx, letter_id: str, workspace: str) -> Any | None:
+    """One letter of a workspace with its whole record; None when there is none."""
     found = await rows(
         tx,
-        f"SELECT {SHOWN}, value FROM dead_letter WHERE id = CAST(:id AS uuid)",
-        {"id": letter_id},
+        f"SELECT {SHOWN}, value FROM dead_letter"
+        " WHERE id = CAST(:id AS uuid) AND workspace = :workspace",
+        {"id": letter_id, "workspace": workspace},
     )
     return found[0] if found else None
 
