@@ -1,13 +1,15 @@
 """A dead letter is applied once its cause is mended: once, by its own workspace, with an audit."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from shared.bus.consumer import Consumer
+from shared.bus.handlers import Lane, StateFold
 from shared.bus.memory import MemoryLog, MemoryReader
 from shared.bus.record import Partition
 from shared.bus.redrive import (
@@ -25,6 +27,7 @@ from shared.errors import PermanentError
 from shared.events.base import Caused, Received
 from shared.events.ingest import USAGE, UsageTracked
 from shared.service.running import keep_house
+from shared.settings import KafkaSettings
 from tests.bus.conftest import NOON, Toy, append, dead, drain, log_of, seen, toy_consumer, wire
 
 EVERY = Filters()
@@ -330,6 +333,58 @@ async def test_redrives_beside_a_consumer_of_the_same_account_lose_and_double_no
 
     applied = [event_id for _, _, event_id in await seen(database)]
     assert sorted(applied) == sorted(f"default {n}" for n in range(200))
+
+
+async def test_redrives_take_turns_with_a_consumer_that_locks_the_same_row(database: Database):
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE TABLE counted (account text PRIMARY KEY, n integer)"))
+
+    async def load(tx: Tx, keys: Collection[str]) -> dict[str, int]:
+        for key in sorted(keys):
+            await tx.execute(
+                text("INSERT INTO counted VALUES (:key, 0) ON CONFLICT DO NOTHING"), {"key": key}
+            )
+        found = await rows(tx, "SELECT account, n FROM counted ORDER BY account FOR UPDATE")
+        return {row.account: row.n for row in found}
+
+    async def save(tx: Tx, states: Mapping[str, int]) -> None:
+        for key, n in states.items():
+            await tx.execute(
+                text("UPDATE counted SET n = :n WHERE account = :key"), {"key": key, "n": n}
+            )
+
+    fold = StateFold[str, int](
+        on={UsageTracked: lambda n, _: (n + 1, ())},
+        key=lambda received: received.envelope.subject,
+        load=load,
+        save=save,
+    )
+    lane = Lane(name="live", topics=(USAGE,), folds=(fold,))
+    given_up = [wire(f"default {n}") for n in range(20)]
+    letters = await give_up(database, *given_up)
+    reader = MemoryReader(log_of([*given_up, *(wire(f"default {n}") for n in range(20, 120))]))
+    consumer = Consumer(
+        service="metrics",
+        lane=lane,
+        database=database,
+        reader=reader,
+        settings=KafkaSettings(batch_records=7),
+        owner="test",
+    )
+
+    await asyncio.gather(
+        drain(consumer, reader),
+        *(
+            Redriver(
+                service="metrics", lanes=[lane], database=database, workspace="w1", by="key-1"
+            ).redrive_all(letters[start::2])
+            for start in range(2)
+        ),
+    )
+
+    async with database.transaction() as tx:
+        (counted,) = await rows(tx, "SELECT n FROM counted")
+    assert counted.n == 120
 
 
 async def test_a_passing_fault_is_tried_again(database: Database):
