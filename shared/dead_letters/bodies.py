@@ -73,7 +73,7 @@ class DeadLetterView(BaseModel):
     error_class: str | None = Field(description="What the code raised; null where it did not.")
     code_version: str | None = Field(description="The code that gave it up.")
     behind: str | None = Field(
-        description="The first open dead letter of its key when it was given up."
+        description="The dead letter of its key that it waits for, in a lane that parks."
     )
     bytes: str | None = Field(
         description="The record as it stands in Kafka, base64. In a list null above 32 KiB."

@@ -1,6 +1,7 @@
 """What a dead letter keeps, how a lane parks behind one, and how letters are listed."""
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 import msgspec
@@ -124,6 +125,19 @@ async def test_what_postgres_cannot_store_as_text_still_becomes_a_letter(databas
     assert [letter.code for letter in found] == ["schema_violation", "malformed", "malformed"]
     assert [letter.workspace for letter in found] == ["w\ufffd1", "\ufffd\ufffd", None]
     assert bytes(found[0].value) == odd
+
+
+async def test_a_key_longer_than_an_index_takes_becomes_a_letter_and_parks(database: Database):
+    key = b"w1/" + Random(1).randbytes(10_000)  # nothing that compresses
+    log = MemoryLog()
+    put(log, b"{", wire("default 1"), key=key)
+    put(log, b"{", key=b"w" * 10_000)
+    reader = MemoryReader(log)
+
+    await drain(toy_consumer(database, Toy(), reader, parks_keys=True), reader)
+
+    assert await dead(database) == [(0, "malformed"), (1, "parked"), (2, "malformed")]
+    assert bytes((await letters(database))[0].key) == key
 
 
 async def test_the_same_record_is_one_letter_however_often_it_is_given_up(database: Database):

@@ -30,14 +30,14 @@ async def is_behind_open(tx: Tx, letter: Any) -> bool:
     """Whether a letter before `letter` is open: of the same lane and key, or the one it names."""
     found = await rows(
         tx,
-        "SELECT EXISTS (SELECT FROM dead_letter WHERE lane = :lane AND key = :key AND id <> :id"
-        f" AND {OPEN} AND (id = :behind OR (topic = :topic AND part = :part"
-        ' AND "offset" < :offset))) AS is_behind',
+        f"SELECT EXISTS (SELECT FROM dead_letter WHERE id = :behind AND {OPEN})"
+        " OR EXISTS (SELECT FROM dead_letter WHERE lane = :lane AND sha256(key) = sha256(:key)"
+        f' AND key = :key AND topic = :topic AND part = :part AND "offset" < :offset AND {OPEN})'
+        " AS is_behind",
         {
+            "behind": letter.behind,
             "lane": letter.lane,
             "key": letter.key,
-            "id": letter.id,
-            "behind": letter.behind,
             "topic": letter.topic,
             "part": letter.part,
             "offset": letter.offset,

@@ -21,6 +21,7 @@ from shared.version import code_version
 
 PARKED = "parked"  # the code of a record that has no fault of its own and waits behind one
 MESSAGE_CHARACTERS = 2000
+WORKSPACE_CHARACTERS = 200  # more than one has; an index takes no text of any length
 OPEN = "redriven_at IS NULL AND discarded_at IS NULL"
 
 
@@ -35,7 +36,7 @@ class LetterState(StrEnum):
 class DeadLetter(NamedTuple):
     """A record that is given up, with the reason.
 
-    `behind` is the first open letter of the same key, in a lane that parks.
+    `behind` is the open letter of the same key that it waits for, in a lane that parks.
     """
 
     id: str
@@ -132,9 +133,9 @@ def storable(said: str) -> str:
 def _workspace(letter: DeadLetter) -> str | None:
     """The workspace of a letter; that of a broken record is what its key begins with."""
     if letter.envelope is not None:
-        return storable(letter.envelope.workspace)
+        return storable(letter.envelope.workspace)[:WORKSPACE_CHARACTERS]
     key = (letter.record.key or b"").decode("utf-8", "replace")
-    return storable(key.partition("/")[0]) or None
+    return storable(key.partition("/")[0])[:WORKSPACE_CHARACTERS] or None
 
 
 def headers_json(headers: Sequence[tuple[str, bytes]]) -> str:
@@ -169,13 +170,13 @@ def state_of(letter: Any) -> LetterState:
 
 
 async def list_parked_keys(tx: Tx, lane: str, keys: Collection[bytes]) -> Mapping[bytes, str]:
-    """The first open letter of each of `keys` that has one in `lane`."""
+    """An open letter of each of `keys` that has one in `lane`: the first by its place."""
     found = await rows(
         tx,
-        "SELECT DISTINCT ON (key) key, id FROM dead_letter WHERE lane = :lane"
-        " AND key = ANY(CAST(:keys AS bytea[]))"
-        f" AND {OPEN}"
-        ' ORDER BY key, behind IS NOT NULL, topic, part, "offset"',
+        "SELECT asked.key, first.id FROM unnest(CAST(:keys AS bytea[])) AS asked(key)"
+        " CROSS JOIN LATERAL (SELECT id FROM dead_letter d WHERE d.lane = :lane"
+        f" AND sha256(d.key) = sha256(asked.key) AND d.key = asked.key AND {OPEN}"
+        ' ORDER BY topic, part, "offset" LIMIT 1) AS first',
         {"lane": lane, "keys": sorted(keys)},
     )
     return {bytes(row.key): str(row.id) for row in found}

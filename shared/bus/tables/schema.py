@@ -137,7 +137,8 @@ _DEAD_LETTERS_V2 = (
         ADD COLUMN behind uuid,
         ADD COLUMN discarded_at timestamptz,
         ADD COLUMN discarded_by text""",
-    """CREATE INDEX dead_letter_open ON dead_letter (lane, key)
+    # By the hash of the key, which may be longer than an index takes: the first of its letters.
+    """CREATE INDEX dead_letter_open ON dead_letter (lane, sha256(key), topic, part, "offset")
         WHERE redriven_at IS NULL AND discarded_at IS NULL""",
     # The order of a redrive.
     """CREATE INDEX dead_letter_open_order
