@@ -8,9 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from time import monotonic
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -22,6 +21,16 @@ from shared.bus.record import Decoded, Malformed, decoder, outgoing
 from shared.bus.retry import Family, backoff_seconds, family, reason, sentence
 from shared.bus.seen import SeenIds
 from shared.bus.tables import Filters, Place
+from shared.bus.verdicts import (
+    AlreadyDiscarded,
+    AlreadyRedriven,
+    DeadLetterUnknown,
+    EarlierLetterOpen,
+    LaneGone,
+    Outcome,
+    Run,
+    Verdict,
+)
 from shared.db import Database, Tx
 from shared.errors import DomainError, TransientError
 from shared.events.base import Received
@@ -33,72 +42,6 @@ BUDGET_SECONDS = 5.0  # then a run answers what it has done: whoever asked still
 REHEARSAL_SECONDS = 1.0  # less: all the while it holds locks, for which a consumer waits 2 s
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class DeadLetterUnknown(DomainError):
-    """No such dead letter here, or it is another workspace's."""
-
-    code: ClassVar[str] = "dead_letter_unknown"
-    status: ClassVar[int] = 404
-
-
-class AlreadyRedriven(DomainError):
-    """It was applied before; applying it again would change nothing."""
-
-    code: ClassVar[str] = "already_redriven"
-
-
-class AlreadyDiscarded(DomainError):
-    """Somebody decided that it shall never be applied."""
-
-    code: ClassVar[str] = "already_discarded"
-
-
-class EarlierLetterOpen(DomainError):
-    """It waits behind another letter of its key, which has to be redriven or discarded first."""
-
-    code: ClassVar[str] = "earlier_letter_open"
-
-
-class LaneGone(DomainError):
-    """The lane that gave it up is no part of the code that runs now."""
-
-    code: ClassVar[str] = "lane_gone"
-
-
-class StillBroken(DomainError):
-    """The code that runs now cannot apply it either."""
-
-    code: ClassVar[str] = "still_broken"
-    status: ClassVar[int] = 422
-
-
-class Outcome(StrEnum):
-    """What a redrive made of a letter."""
-
-    APPLIED = "applied"
-    DUPLICATE = "duplicate"  # its event was applied meanwhile, under the same id
-    STILL_BROKEN = "still_broken"
-    REFUSED = "refused"  # not even tried: unknown, decided before, or behind an open letter
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What became of one letter; code and message say why it was not applied."""
-
-    id: str
-    outcome: Outcome
-    code: str | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What became of several letters, in order; `after` is where the next run goes on."""
-
-    verdicts: Sequence[Verdict]
-    after: Place | None
 
 
 @dataclass(frozen=True)
@@ -112,12 +55,6 @@ class _Stored:
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
-
-
-class _Act(Protocol[T_co]):
-    """What is done in one transaction; `again` when the outcome of a first try is not known."""
-
-    def __call__(self, tx: Tx, *, again: bool) -> Awaitable[T_co]: ...
 
 
 class Redriver:
@@ -145,9 +82,14 @@ class Redriver:
         Raises DeadLetterUnknown, AlreadyRedriven, AlreadyDiscarded, EarlierLetterOpen or LaneGone
         where it is not even tried.
         """
+        judged: list[Verdict] = []
 
-        async def judge(tx: Tx, *, again: bool) -> Verdict:
-            return await self._judge(tx, letter_id, again=again)
+        async def judge(tx: Tx) -> Verdict:
+            letter = await self._load(tx, letter_id)
+            if judged and letter.redriven_by == self._by:
+                return judged[-1]  # that commit stood, only its reply was lost
+            judged.append(await self._judge(tx, letter))
+            return judged[-1]
 
         verdict = await self._whole(judge)
         telemetry.REDRIVES.labels(self._service, verdict.outcome).inc()
@@ -156,7 +98,7 @@ class Redriver:
     async def rehearse(self, letter_id: str) -> Verdict:
         """What `redrive` would answer now. Nothing is written, nothing is published."""
         async with self._database.rehearsal() as tx:
-            return await self._judge(tx, letter_id)
+            return await self._judge(tx, await self._load(tx, letter_id))
 
     async def discard(self, letter_id: str, *, why: str) -> None:
         """Decide that this record shall never be applied; its key is free again.
@@ -164,16 +106,19 @@ class Redriver:
         A later copy of the same event is judged by itself. Raises DeadLetterUnknown,
         AlreadyRedriven or AlreadyDiscarded.
         """
+        decided = False
 
-        async def decide(tx: Tx, *, again: bool) -> None:
+        async def decide(tx: Tx) -> None:
+            nonlocal decided
             letter = await self._load(tx, letter_id)
-            if again and letter.discarded_by == self._by:
+            if decided and letter.discarded_by == self._by:
                 return
             _require_open(letter)
-            await tables.save_discarded(tx, letter_id, by=self._by)
+            await tables.save_discarded(tx, str(letter.id), by=self._by)
             await tables.append_audit(
                 tx, letter, by=self._by, action="discard", outcome="discarded", message=why
             )
+            decided = True
 
         await self._whole(decide)
 
@@ -251,28 +196,25 @@ class Redriver:
 
     async def _attempt_in(self, tx: Tx, letter_id: str) -> Verdict:
         try:
-            return await self._judge(tx, letter_id)
+            return await self._judge(tx, await self._load(tx, letter_id))
         except DomainError as error:
             return _refused(letter_id, error)
 
     # --- one letter, in one transaction ---
 
-    async def _whole(self, act: _Act[T]) -> T:
-        """Do `act` in a transaction; again, and told so, while the database is at fault."""
+    async def _whole(self, act: Callable[[Tx], Awaitable[T]]) -> T:
+        """Do `act` in a transaction; again while the database is at fault, some times at most."""
         for tries in range(TRIES - 1):
             try:
                 async with self._database.transaction() as tx:
-                    return await act(tx, again=tries > 0)
+                    return await act(tx)
             except TransientError:
                 await asyncio.sleep(backoff_seconds(tries))
         async with self._database.transaction() as tx:
-            return await act(tx, again=True)
+            return await act(tx)
 
-    async def _judge(self, tx: Tx, letter_id: str, *, again: bool = False) -> Verdict:
-        letter = await self._load(tx, letter_id)
-        if again and letter.redriven_by == self._by:
-            # The commit before stood, only its reply was lost.
-            return Verdict(id=str(letter.id), outcome=Outcome.APPLIED)
+    async def _judge(self, tx: Tx, letter: Any) -> Verdict:
+        """Try the letter and write down what came of it."""
         _require_open(letter)
         if letter.lane not in self._lanes:
             raise LaneGone(f"dead letter {letter.id}: there is no lane {letter.lane!r} any more")

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.bus import tables
-from shared.bus.redrive import Outcome, Verdict
 from shared.bus.tables import LetterState
+from shared.bus.verdicts import Outcome, Verdict
 
 LETTER = "5d0f6c1e-6a53-5c1b-9a3e-0f7f4f1f8a10"  # in examples
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no such text, so nothing is found by it

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request
 from shared.auth import Caller, Managing, Reading
 from shared.bus import tables
 from shared.bus.handlers import Lane
-from shared.bus.redrive import DeadLetterUnknown, Outcome, Redriver, StillBroken, uuid_of
+from shared.bus.redrive import Redriver, uuid_of
 from shared.bus.tables import LetterState
+from shared.bus.verdicts import DeadLetterUnknown, Outcome, StillBroken
 from shared.db import Database
 from shared.dead_letters.bodies import (
     AuditView,

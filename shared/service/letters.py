@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from shared.bus import tables
-from shared.bus.redrive import Outcome, Redriver, Verdict, uuid_of
+from shared.bus.redrive import Redriver, uuid_of
 from shared.bus.tables import Filters, LetterState, Place
+from shared.bus.verdicts import Outcome, Verdict
 from shared.clock import format_instant, parse_instant
 from shared.db import Database
 from shared.errors import MainstayError
@@ -31,30 +32,38 @@ def add_verbs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     listing.add_argument(
         "--state", choices=[*LetterState, "all"], default="open", help="default: open"
     )
-    listing.add_argument("--limit", type=_positive, default=LISTED, help=f"default: {LISTED}")
+    listing.add_argument(
+        "--limit", metavar="N", type=_positive, default=LISTED, help=f"default: {LISTED}"
+    )
 
     redriving = commands.add_parser("redrive", help="apply dead letters after all")
     redriving.add_argument("ids", nargs="*", metavar="ID", help="as `dead-letters` shows it")
     _add_filters(redriving)
     redriving.add_argument("--all", action="store_true", help="all that are open")
-    redriving.add_argument("--limit", type=_positive, help="most letters (default: no bound)")
+    redriving.add_argument(
+        "--limit", metavar="N", type=_positive, help="most letters (default: no bound)"
+    )
     redriving.add_argument(
         "--dry-run", action="store_true", help="only say what would happen; writes nothing"
     )
-    redriving.add_argument("--by", help="your name, for the audit")
+    redriving.add_argument("--by", metavar="NAME", help="your name, for the audit")
 
     discarding = commands.add_parser("discard", help="decide that a record shall never apply")
     discarding.add_argument("id", metavar="ID", help="as `dead-letters` shows it")
-    discarding.add_argument("--by", required=True, help="your name, for the audit")
-    discarding.add_argument("--reason", required=True, help="why, for the audit")
+    discarding.add_argument("--by", metavar="NAME", required=True, help="your name, for the audit")
+    discarding.add_argument("--reason", metavar="WORDS", required=True, help="why, for the audit")
 
 
 def _add_filters(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--code", help="only of this reason")
+    verb.add_argument("--code", metavar="CODE", help="only of this reason")
     verb.add_argument("--lane", help="only of this lane")
-    verb.add_argument("--type", dest="event_type", help="only of this event type")
-    verb.add_argument("--from", dest="since", type=_instant, help="given up at or after, RFC 3339")
-    verb.add_argument("--to", dest="until", type=_instant, help="given up before, RFC 3339")
+    verb.add_argument("--type", dest="event_type", metavar="TYPE", help="only of this event type")
+    verb.add_argument(
+        "--from", dest="since", metavar="TIME", type=_instant, help="given up at or after, RFC 3339"
+    )
+    verb.add_argument(
+        "--to", dest="until", metavar="TIME", type=_instant, help="given up before, RFC 3339"
+    )
 
 
 def _positive(text: str) -> int:

@@ -1,7 +1,8 @@
 """A dead letter is applied once its cause is mended: once, by its own workspace, with an audit."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,16 +13,16 @@ from shared.bus.consumer import Consumer
 from shared.bus.handlers import Lane, StateFold
 from shared.bus.memory import MemoryLog, MemoryReader
 from shared.bus.record import Partition
-from shared.bus.redrive import (
+from shared.bus.redrive import Redriver
+from shared.bus.tables import Filters
+from shared.bus.verdicts import (
     AlreadyDiscarded,
     AlreadyRedriven,
     DeadLetterUnknown,
     EarlierLetterOpen,
     LaneGone,
     Outcome,
-    Redriver,
 )
-from shared.bus.tables import Filters
 from shared.db import Database, DatabaseUnavailable, Tx, rows
 from shared.errors import PermanentError
 from shared.events.base import Caused, Received
@@ -401,6 +402,27 @@ async def test_a_passing_fault_is_tried_again(database: Database):
     assert len(await seen(database)) == 1
 
 
+async def test_a_redrive_whose_commit_stood_though_its_reply_was_lost_is_applied(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    (letter,) = await give_up(database, wire("default 1"))
+    whole, lost = database.transaction, iter([True])
+
+    @asynccontextmanager
+    async def losing() -> AsyncIterator[Tx]:
+        async with whole() as tx:
+            yield tx
+        if next(lost, False):
+            raise DatabaseUnavailable("connection lost at commit")
+
+    monkeypatch.setattr(database, "transaction", losing)
+
+    verdict = await redriver(database).redrive(letter)
+
+    assert verdict.outcome is Outcome.APPLIED
+    assert len(await seen(database)) == len(await audit(database)) == 1
+
+
 # --- several letters -----------------------------------------------------------------------------
 
 
@@ -447,6 +469,36 @@ async def test_runs_go_on_behind_the_last_letter_also_past_broken_ones(database:
             break
 
     assert outcomes == [Outcome.STILL_BROKEN] * 2 + [Outcome.APPLIED] * 3
+
+
+async def test_a_run_that_takes_too_long_answers_what_it_has_done(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    letters = await give_up(database, wire("default 1"), wire("default 2"))
+    monkeypatch.setattr("shared.bus.redrive.BUDGET_SECONDS", 0.0)
+
+    first = await redriver(database).redrive_open(EVERY, after=None, limit=10)
+    second = await redriver(database).redrive_open(EVERY, after=first.after, limit=10)
+
+    assert [verdict.id for verdict in first.verdicts] == letters[:1]
+    assert [verdict.id for verdict in second.verdicts] == letters[1:]
+    assert second.after is None
+
+
+async def test_a_run_that_meets_a_lasting_fault_answers_what_it_has_done(database: Database):
+    await give_up(database, wire("default 1"), wire("default 2"))
+
+    def failing(batch: Sequence[Received[Any]]) -> None:
+        if batch[0].envelope.id == "default 2":
+            raise DatabaseUnavailable("gone")
+
+    redriving = redriver(database, Toy(failing=failing))
+    run = await redriving.redrive_open(EVERY, after=None, limit=10)
+
+    assert [verdict.outcome for verdict in run.verdicts] == [Outcome.APPLIED]
+    assert run.after is not None
+    with pytest.raises(DatabaseUnavailable):
+        await redriving.redrive_open(EVERY, after=run.after, limit=10)
 
 
 @pytest.mark.parametrize(

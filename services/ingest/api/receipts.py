@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from services.ingest.store import receipts as store
 from services.ingest.store.receipts import DeadLetterItem, Place
 from shared.auth import Caller, Keys, MissingKey, Reading, Scope, ScopeMissing, key_of
-from shared.bus.redrive import DeadLetterUnknown
 from shared.bus.tables import LetterState
+from shared.bus.verdicts import DeadLetterUnknown
 from shared.clock import format_instant, parse_instant
 from shared.dead_letters import UNKNOWN, Filtered
 from shared.events.runtime import SERVICES
