@@ -196,7 +196,6 @@ async def keep_house(now: datetime, tx: Tx) -> Sequence[Any]:
     """Job: make the coming days of inbox and outbox, and drop those that nobody needs any more."""
     await tables.ensure_inbox_days(tx, {now.date(), now.date() + timedelta(days=1)})
     await tables.ensure_outbox_days(tx)
-    await tables.close_applied_letters(tx, before=tables.forgotten_before(now))
     await tables.forget_old_ids(tx, now)
     await tables.forget_sent_days(tx, now.date())
     return []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from shared.bus import tables
 from shared.bus.consumer import Consumer
 from shared.bus.handlers import Lane, StateFold
 from shared.bus.memory import MemoryLog, MemoryReader
@@ -27,7 +28,6 @@ from shared.db import Database, DatabaseUnavailable, Tx, rows
 from shared.errors import PermanentError
 from shared.events.base import Caused, Received
 from shared.events.ingest import USAGE, UsageTracked
-from shared.service.running import keep_house
 from shared.settings import KafkaSettings
 from tests.bus.conftest import NOON, Toy, append, dead, drain, log_of, seen, toy_consumer, wire
 
@@ -706,7 +706,7 @@ async def test_a_letter_whose_copy_was_applied_is_closed_before_that_is_forgotte
     first, second = await letter_ids(database)
 
     async with database.transaction() as tx:
-        await keep_house(now, tx)
+        await tables.forget_old_ids(tx, now)
         (kept,) = await rows(tx, "SELECT count(*) AS n FROM inbox")
 
     assert kept.n == 0

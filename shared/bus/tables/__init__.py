@@ -2,7 +2,6 @@
 
 from shared.bus.tables.dead_letter_decisions import (
     append_audit,
-    close_applied_letters,
     is_behind_open,
     list_audit,
     load_dead_letter,
@@ -28,12 +27,11 @@ from shared.bus.tables.dead_letters import (
     list_parked_keys,
     state_of,
 )
+from shared.bus.tables.forgetting import forget_old_ids
 from shared.bus.tables.inbox import (
     DEDUP_WINDOW_DAYS,
     claim_ids,
     ensure_inbox_days,
-    forget_old_ids,
-    forgotten_before,
     probe_since,
     window_begin,
 )
@@ -68,7 +66,6 @@ __all__ = [
     "append_dead_letters",
     "append_outbox",
     "claim_ids",
-    "close_applied_letters",
     "create_offsets",
     "dead_letter",
     "delete_outbox",
@@ -76,7 +73,6 @@ __all__ = [
     "ensure_outbox_days",
     "forget_old_ids",
     "forget_sent_days",
-    "forgotten_before",
     "get_dead_letter",
     "get_offsets",
     "get_outbox_age",

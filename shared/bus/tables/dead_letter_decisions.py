@@ -1,18 +1,12 @@
 """What was decided about dead letters, by whom, and what came of it."""
 
-from datetime import date
 from typing import Any
 
 from sqlalchemy import text
 
-from shared.bus.seen import inbox_id
 from shared.bus.tables.dead_letter_lists import SHOWN, where_all
 from shared.bus.tables.dead_letters import MESSAGE_CHARACTERS, OPEN, storable
-from shared.bus.tables.inbox import list_applied_before
 from shared.db import Tx, rows
-
-RUNTIME = "runtime"  # who decides where no person does
-FORGOTTEN = "a copy of its event was applied, and the id of it is about to be forgotten"
 
 
 async def load_dead_letter(tx: Tx, letter_id: str, workspace: str | None) -> Any | None:
@@ -112,37 +106,3 @@ async def list_audit(
         f" FROM dead_letter_audit{where_all(list(wanted))} ORDER BY id DESC LIMIT :limit",
         dict(wanted.values()) | {"limit": limit},
     )
-
-
-# --- forgetting ----------------------------------------------------------------------------------
-
-
-async def close_applied_letters(tx: Tx, *, before: date) -> int:
-    """Close the open letters whose event was applied before day `before`; how many.
-
-    To be called before those days' ids are forgotten: a redrive could not know any more that a
-    copy of the event had been applied, and would apply it twice.
-    """
-    found = await rows(
-        tx,
-        "SELECT id, workspace, event_id, part FROM dead_letter"
-        f" WHERE event_id IS NOT NULL AND workspace IS NOT NULL AND {OPEN}"
-        " AND EXISTS (SELECT FROM inbox WHERE day < :before) ORDER BY id FOR UPDATE SKIP LOCKED",
-        {"before": before},
-    )
-    by_part: dict[int, dict[bytes, list[Any]]] = {}
-    for letter in found:
-        ids = by_part.setdefault(letter.part, {})
-        ids.setdefault(inbox_id(letter.workspace, letter.event_id), []).append(letter)
-    applied = [
-        letter
-        for part, letters in sorted(by_part.items())
-        for id_ in await list_applied_before(tx, part, list(letters), before=before)
-        for letter in letters[id_]
-    ]
-    for letter in applied:
-        await save_redriven(tx, str(letter.id), by=RUNTIME)
-        await append_audit(
-            tx, letter, by=RUNTIME, action="redrive", outcome="duplicate", message=FORGOTTEN
-        )
-    return len(applied)

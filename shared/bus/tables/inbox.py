@@ -5,13 +5,13 @@ keeps its partition number in all usage lanes, because they share keys and parti
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
 from shared.bus.seen import Ids, IdSet, SeenDays, SeenIds, block_of, inbox_id
-from shared.db import Tx, drop_day_partitions, ensure_day_partitions, rows
+from shared.db import Tx, ensure_day_partitions, rows
 from shared.events.base import Received
 
 # How long ids of live events are remembered, days. Longer than any client retries or a relay is
@@ -200,12 +200,6 @@ async def ensure_inbox_days(tx: Tx, days: Collection[date]) -> None:
     await ensure_day_partitions(tx, "inbox", days)
 
 
-def forgotten_before(now: datetime) -> date:
-    """The first day whose ids are still remembered; those of the days before it are dropped."""
-    # Two days more than the window: the window is counted in append time, which may lag.
-    return now.date() - timedelta(days=DEDUP_WINDOW_DAYS + 2)
-
-
 async def list_applied_before(
     tx: Tx, part: int, ids: Sequence[bytes], *, before: date
 ) -> set[bytes]:
@@ -224,8 +218,3 @@ async def list_applied_before(
         applied |= {id_ for id_, is_held in zip(ids, held, strict=True) if is_held}
         after = blocks[-1].n
     return applied
-
-
-async def forget_old_ids(tx: Tx, now: datetime) -> list[str]:
-    """Drop the inbox days that lie outside the window; the names of the dropped partitions."""
-    return await drop_day_partitions(tx, "inbox", before=forgotten_before(now))
