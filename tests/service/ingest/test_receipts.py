@@ -1,6 +1,9 @@
 """What became of an event: told by its receipt, and among the dead letters where it was refused."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +12,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from deploy.local.layout import ROOT
 from deploy.local.waiting import ask, wait_until
 from shared.bus.record import HEADERS, outgoing
 from shared.events.base import Caused
@@ -270,3 +274,25 @@ def test_a_letter_of_ingest_is_redriven_and_discarded_like_any(
         (letter, "applied"),
     ]
     assert another.get("/v1/dead-letters/audit").json()["items"] == []
+
+
+def test_the_command_line_works_beside_the_running_service(ingest: ServiceProcess, tenant: Tenant):
+    letter = given_up(ingest, tenant, "odd")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "services.ingest", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **ingest.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    listed = run("dead-letters", "--limit", "500")
+    redriven = run("redrive", letter, "--by", "ada")
+
+    assert (listed.returncode, letter in listed.stdout) == (0, True), listed.stderr
+    assert (redriven.returncode, "1 applied" in redriven.stdout) == (0, True), redriven.stderr
+    assert tenant.receipt("odd")["status"] == "accepted"
