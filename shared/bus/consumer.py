@@ -23,7 +23,15 @@ from shared.bus.handlers import Lane, apply_folds
 from shared.bus.letters import Parted, keys_of, letters_of_malformed, refused, without_parked
 from shared.bus.progress import told
 from shared.bus.record import Decode, Partition, Record, decoder, outgoing
-from shared.bus.retry import BUG_TRIES, Family, backoff_seconds, family, is_too_slow, reason
+from shared.bus.retry import (
+    BUG_TRIES,
+    Family,
+    backoff_seconds,
+    family,
+    is_too_slow,
+    reason,
+    sentence,
+)
 from shared.bus.seen import SeenIds
 from shared.bus.slices import Slice, gaps_of, slices_of
 from shared.bus.tables import DeadLetter, Fenced
@@ -402,7 +410,7 @@ class Consumer:
     async def _wait_to_retry(self, error: Exception, tries: int, stopping: asyncio.Event) -> None:
         """Back off. Raises Stopping when the process is asked to stop meanwhile."""
         telemetry.CONSUMER_RETRIES.labels(*self._labels, reason(error)).inc()
-        log.warning("batch_retried", lane=self.lane.name, code=reason(error), error=str(error))
+        log.warning("batch_retried", lane=self.lane.name, code=reason(error), error=sentence(error))
         self.state.waiting_for = reason(error)
         await _unless_set(stopping, backoff_seconds(tries))
         self.state.waiting_for = None

@@ -259,7 +259,7 @@ class Redriver:
             if family(error) is Family.TRANSIENT:
                 raise
             if family(error) is Family.BUG:
-                log.exception("redrive_failed", lane=lane.name, dead_letter=str(letter.id))
+                log.warning("redrive_failed", code=reason(error), dead_letter=str(letter.id))
             return _still_broken(letter, reason(error), sentence(error))
         return Verdict(id=str(letter.id), outcome=Outcome.APPLIED if fresh else Outcome.DUPLICATE)
 

@@ -61,8 +61,11 @@ def error_class(error: BaseException) -> str:
 
 
 def sentence(error: BaseException) -> str:
-    """What an error says. Of a database error without the statement: its values are the event."""
-    return str(_driver_error(error))
+    """What an error says. Of a database error neither the statement nor the row: both hold the
+    event's own values, which belong in no log.
+    """
+    cause = _driver_error(error)
+    return str(getattr(cause, "message", None) or cause)
 
 
 def _driver_error(error: BaseException) -> BaseException:

@@ -100,6 +100,7 @@ async def test_a_database_error_is_told_by_its_state_and_class_without_the_event
     assert letter.error_class == "asyncpg.exceptions.CheckViolationError"
     assert "consumer_offset" in letter.message
     assert "INSERT INTO" not in letter.message
+    assert "a person's name" not in letter.message
 
 
 async def test_hundreds_of_letters_of_one_batch_are_kept(database: Database):
