@@ -154,6 +154,8 @@ class KafkaReader:
 
     async def report(self, positions: Mapping[Partition, int]) -> None:
         """Commit to the group for lag tools. A failure costs nothing and is not retried."""
+        if not positions:
+            return  # a fenced batch leaves none, and to commit none is an error to the client
         try:
             await asyncio.wait_for(
                 self._consumer.commit({_place(p): offset for p, offset in positions.items()}), 1.0
