@@ -33,6 +33,7 @@ async def use_happened(tx: Tx, batch: Batch) -> Sequence[Caused]:
     use = use_of(batch)
     if not use.days:
         return ()
+    await usage.hold_settings(tx, {account.workspace for account in use.days})
     places = await accounts.identify(tx, use.days)
     days = {places[account]: added for account, added in use.days.items()}
     kept = await usage.load_habits(tx, days)
@@ -71,6 +72,7 @@ async def refold(tx: Tx, places: Sequence[Place], silence_days: Mapping[str, int
 
 async def workspaces_configured(tx: Tx, batch: Batch) -> Sequence[Caused]:
     """Keep the settings; where H changed, refold the habits that were kept under another."""
+    await usage.lock_settings(tx, {received.event.id for received in batch})
     await fold_workspaces(tx, batch)
     silence_days = await usage.get_silence_days(tx, {received.event.id for received in batch})
     for workspace, kept_days in sorted(silence_days.items()):

@@ -1,13 +1,22 @@
 """Accounts, their people and their members: who they are and what was said of them."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import ClassVar
 
 import msgspec
 from sqlalchemy import text
 
 from services.health.model.account import MemberKey, Person, PersonId, Profile, Seen
-from services.health.model.use import AccountId, Place
+from services.health.model.use import AccountId, Place, number_of
 from shared.db import Tx, rows
+from shared.errors import PermanentError
+
+
+class NumberTaken(PermanentError):
+    """Two accounts of a workspace have the same number: the second cannot be counted."""
+
+    code: ClassVar[str] = "account_number_taken"
+
 
 _decode_profile = msgspec.json.Decoder(Profile).decode
 
@@ -15,21 +24,23 @@ _decode_profile = msgspec.json.Decoder(Profile).decode
 async def identify(tx: Tx, accounts: Iterable[AccountId]) -> dict[AccountId, Place]:
     """The place of each account, made where it is new; the rows are locked in id order.
 
-    Whoever changes rollups, habits or the profile of an account holds this lock. Missing ones are
-    looked for first: an insert that meets a conflict would use up a number each time.
+    Whoever changes rollups, habits or the profile of an account holds this lock. Raises
+    NumberTaken.
     """
     wanted = set(accounts)
     places = await _lock(tx, wanted)
-    if missing := wanted - places.keys():
+    if missing := sorted(wanted - places.keys()):
         await tx.execute(
             text(
-                "INSERT INTO account (workspace, account)"
-                " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:accounts AS text[]))"
-                " ON CONFLICT DO NOTHING"
+                "INSERT INTO account (workspace, account, number)"
+                " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:accounts AS text[]),"
+                " CAST(:numbers AS bigint[])) ON CONFLICT DO NOTHING"
             ),
-            _ids(sorted(missing)),
+            {**_ids(missing), "numbers": [number_of(account) for account in missing]},
         )
         places |= await _lock(tx, missing)
+    if refused := sorted(wanted - places.keys()):
+        raise NumberTaken(f"{refused[0].account}: its number is another account's")
     return places
 
 
@@ -155,7 +166,7 @@ async def add_members(
     await tx.execute(
         text(
             'INSERT INTO member AS m (workspace, account, "user", first_on, last_on)'
-            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS integer[]),"
+            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS bigint[]),"
             " CAST(:users AS text[]), CAST(:first AS date[]), CAST(:last AS date[]))"
             ' ON CONFLICT (workspace, account, "user") DO UPDATE SET'
             " first_on = least(m.first_on, excluded.first_on),"

@@ -12,6 +12,29 @@ from shared.db import Tx, rows
 HABIT_COLUMNS = ", ".join(Habit._fields)
 
 
+async def hold_settings(tx: Tx, workspaces: Collection[str]) -> None:
+    """Let the settings of these workspaces stand until the transaction ends.
+
+    Or else H could change between the look at it and the commit of a habit that it was kept under.
+    """
+    await _lock_settings(tx, "pg_advisory_xact_lock_shared", workspaces)
+
+
+async def lock_settings(tx: Tx, workspaces: Collection[str]) -> None:
+    """Wait until nobody holds the settings of these workspaces, and let nobody else look."""
+    await _lock_settings(tx, "pg_advisory_xact_lock", workspaces)
+
+
+async def _lock_settings(tx: Tx, lock: str, workspaces: Collection[str]) -> None:
+    await tx.execute(
+        text(
+            f"SELECT {lock}(hashtext(current_schema() || '.settings'), hashtext(id))"
+            " FROM (SELECT id FROM unnest(CAST(:ids AS text[])) AS id ORDER BY id) AS ordered"
+        ),
+        {"ids": sorted(workspaces)},
+    )
+
+
 async def get_silence_days(tx: Tx, workspaces: Collection[str]) -> dict[str, int]:
     """H of each workspace, in days; the default while its settings are not known here."""
     found = await rows(
@@ -39,7 +62,7 @@ async def _add_account_days(tx: Tx, use: Use, places: Mapping[AccountId, Place])
         text(
             "INSERT INTO account_day AS d"
             " (workspace, account, day, events, first_at, last_at, first_event)"
-            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS integer[]),"
+            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS bigint[]),"
             " CAST(:days AS date[]), CAST(:events AS bigint[]), CAST(:first AS timestamptz[]),"
             " CAST(:last AS timestamptz[]), CAST(:ids AS text[]))"
             " ON CONFLICT (workspace, account, day) DO UPDATE SET"
@@ -79,7 +102,7 @@ async def _add_counts(
     await tx.execute(
         text(
             f"INSERT INTO {table} AS t ({key}, events)"
-            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS integer[]),"
+            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS bigint[]),"
             " CAST(:days AS date[]), CAST(:names AS text[]), CAST(:events AS bigint[]))"
             f" ON CONFLICT ({key}) DO UPDATE SET events = t.events + excluded.events"
         ),
@@ -103,7 +126,7 @@ async def list_first(
     found = await rows(
         tx,
         "SELECT d.workspace, d.account, d.day, d.first_at FROM account_day d JOIN"
-        " unnest(CAST(:workspaces AS text[]), CAST(:numbers AS integer[]), CAST(:days AS date[]))"
+        " unnest(CAST(:workspaces AS text[]), CAST(:numbers AS bigint[]), CAST(:days AS date[]))"
         " AS u(workspace, account, day)"
         " ON d.workspace = u.workspace AND d.account = u.account AND d.day = u.day",
         {**_places(place for place, _ in asked), "days": [day for _, day in asked]},
@@ -122,7 +145,7 @@ async def list_days(
         tx,
         "SELECT d.workspace, d.account, d.day, d.first_at, d.last_at, d.events, d.first_event"
         " FROM account_day d JOIN"
-        " unnest(CAST(:workspaces AS text[]), CAST(:numbers AS integer[])) AS u(workspace, account)"
+        " unnest(CAST(:workspaces AS text[]), CAST(:numbers AS bigint[])) AS u(workspace, account)"
         " ON d.workspace = u.workspace AND d.account = u.account"
         " WHERE CAST(:before AS timestamptz) IS NULL OR d.first_at < :before"
         " ORDER BY d.workspace, d.account, d.day",
@@ -145,7 +168,7 @@ async def load_habits(tx: Tx, places: Collection[Place]) -> dict[Place, Habit]:
         tx,
         f"SELECT h.workspace, h.account, {', '.join(f'h.{name}' for name in Habit._fields)}"
         " FROM habit h JOIN"
-        " unnest(CAST(:workspaces AS text[]), CAST(:numbers AS integer[])) AS u(workspace, account)"
+        " unnest(CAST(:workspaces AS text[]), CAST(:numbers AS bigint[])) AS u(workspace, account)"
         " ON h.workspace = u.workspace AND h.account = u.account",
         _places(places),
     )
@@ -162,7 +185,7 @@ async def save_habits(tx: Tx, habits: Mapping[Place, Habit]) -> None:
     await tx.execute(
         text(
             f"INSERT INTO habit (workspace, account, {HABIT_COLUMNS})"
-            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS integer[]),"
+            " SELECT * FROM unnest(CAST(:workspaces AS text[]), CAST(:numbers AS bigint[]),"
             " CAST(:silence_days AS integer[]), CAST(:day AS date[]),"
             " CAST(:day_at AS timestamptz[]), CAST(:days AS double precision[]),"
             " CAST(:week AS integer[]), CAST(:week_at AS timestamptz[]),"
