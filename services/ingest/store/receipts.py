@@ -64,7 +64,11 @@ def receipt_id(workspace: str, message_id: str) -> bytes:
 
 
 async def append_receipts(tx: Tx, batch: Sequence[Received[Any]]) -> None:
-    """Note where each event stands. What was accepted stays so, whatever comes after it."""
+    """Note where each event stands. What was accepted stays so, whatever comes after it.
+
+    Of several copies the first by append time is noted, in whatever order they come here: so a
+    rebuild, which reads topics side by side in another order, notes the same.
+    """
     first: dict[tuple[date, bytes], Received[Any]] = {}
     for received in batch:
         envelope = received.envelope
@@ -72,7 +76,7 @@ async def append_receipts(tx: Tx, batch: Sequence[Received[Any]]) -> None:
             day = received.appended_at.date()
             place = (day, receipt_id(envelope.workspace, envelope.messageid))
             known = first.get(place)
-            if known is None or (_is_rejected(known) and not _is_rejected(received)):
+            if known is None or _order(received) < _order(known):
                 first[place] = received
     if not first:
         return
@@ -92,7 +96,9 @@ async def append_receipts(tx: Tx, batch: Sequence[Received[Any]]) -> None:
             " status = excluded.status, reason = excluded.reason, topic = excluded.topic,"
             ' part = excluded.part, "offset" = excluded."offset",'
             " appended_at = excluded.appended_at"
-            " WHERE r.status = 'rejected' AND excluded.status = 'accepted'"
+            " WHERE (excluded.status = 'rejected', excluded.appended_at,"
+            ' excluded.topic COLLATE "C", excluded.part, excluded."offset")'
+            " < (r.status = 'rejected', r.appended_at, r.topic, r.part, r.\"offset\")"
         ),
         {
             "days": [day for day, _ in first],
@@ -110,6 +116,12 @@ async def append_receipts(tx: Tx, batch: Sequence[Received[Any]]) -> None:
 
 def _is_rejected(received: Received[Any]) -> bool:
     return isinstance(received.event, EventRejected)
+
+
+def _order(received: Received[Any]) -> tuple[bool, datetime, str, int, int]:
+    """Which of two copies counts: an accepted one, then the one that was appended first."""
+    place = (received.appended_at, received.topic, received.partition, received.offset)
+    return _is_rejected(received), *place
 
 
 def _reason(received: Received[Any]) -> str | None:
@@ -147,11 +159,7 @@ async def append_progress(tx: Tx, batch: Sequence[Received[Progressed]]) -> None
 
     The service is the one whose runtime topic it stands in.
     """
-    steps = {
-        (_service(received), step.read_topic, step.partition, step.next_offset): step.at
-        for received in reversed(batch)
-        for step in (received.event,)
-    }
+    steps = _forward_only(batch)
     await ensure_day_partitions(tx, "progress", {at.date() for at in steps.values()})
     await tx.execute(
         text(
@@ -172,6 +180,21 @@ async def append_progress(tx: Tx, batch: Sequence[Received[Progressed]]) -> None
             "times": list(steps.values()),
         },
     )
+
+
+def _forward_only(
+    batch: Sequence[Received[Progressed]],
+) -> dict[tuple[str, str, int, int], datetime]:
+    """When each service had read how far; without steps back, which the first time counts for."""
+    furthest: dict[tuple[str, str, int], int] = {}
+    steps: dict[tuple[str, str, int, int], datetime] = {}
+    for received in batch:
+        step = received.event
+        where = (_service(received), step.read_topic, step.partition)
+        if step.next_offset > furthest.get(where, -1):
+            furthest[where] = step.next_offset
+            steps[*where, step.next_offset] = step.at
+    return steps
 
 
 def _service(received: Received[Any]) -> str:
