@@ -338,5 +338,7 @@ async def fold_keys(tx: Tx, batch: Sequence[Received[Any]]) -> list[Any]:
             case KeyIssued() as issued:
                 await save_key(tx, workspace, issued, issued_at=received.envelope.time)
             case KeyRevoked() as revoked:
+                if revoked.issued is not None and revoked.issued_at is not None:
+                    await save_key(tx, workspace, revoked.issued, issued_at=revoked.issued_at)
                 await revoke_key(tx, workspace, revoked)
     return []

@@ -305,7 +305,10 @@ class KeyIssued(Event, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class KeyRevoked(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """Published when an API key is withdrawn; refused everywhere within 30 s."""
+    """Published when an API key is withdrawn; refused everywhere within 30 s.
+
+    It also tells how the key was issued: compaction keeps only the last event of a key.
+    """
 
     type: ClassVar[str] = "workspace.key_revoked.v1"
     topic: ClassVar[Topic] = KEYS
@@ -315,3 +318,7 @@ class KeyRevoked(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     key_id: str
     revoked_at: datetime
+    issued: Annotated[
+        KeyIssued | None, Meta(description="As it was told then; absent in older events.")
+    ] = None
+    issued_at: datetime | None = None

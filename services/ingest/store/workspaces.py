@@ -104,14 +104,23 @@ async def revoke_key(tx: Tx, workspace: str, key_id: str, *, at: datetime) -> No
     """Withdraw a key and tell the others; again changes nothing. Raises NotFound."""
     found = await rows(
         tx,
-        "SELECT revoked_at FROM api_key WHERE workspace = :workspace AND key_id = :key_id"
-        " FOR UPDATE",
+        "SELECT prefix, sha256, scopes, source, issued_at, expires_at, revoked_at FROM api_key"
+        " WHERE workspace = :workspace AND key_id = :key_id FOR UPDATE",
         {"workspace": workspace, "key_id": key_id},
     )
     if not found:
         raise NotFound(f"there is no key {key_id!r} in workspace {workspace}")
-    if found[0].revoked_at is None:
-        revoked = KeyRevoked(key_id=key_id, revoked_at=at)
+    key = found[0]
+    if key.revoked_at is None:
+        issued = KeyIssued(
+            key_id=key_id,
+            prefix=key.prefix,
+            sha256=key.sha256,
+            scopes=key.scopes,
+            source=key.source,
+            expires_at=key.expires_at,
+        )
+        revoked = KeyRevoked(key_id=key_id, revoked_at=at, issued=issued, issued_at=key.issued_at)
         await auth.revoke_key(tx, workspace, revoked)
         await _tell(tx, revoked, workspace, at=at, record_key=f"{workspace}/{key_id}")
 
