@@ -150,6 +150,25 @@ class Consumer:
             while not stopping.is_set():
                 await self._read_on(stopping)
 
+    async def catch_up(self, stopping: asyncio.Event) -> None:
+        """Read and apply until the reader, which was started, has nothing left: what a replay does.
+
+        Ends earlier when `stopping` is set. Raises LaneStopped or OffsetGone.
+        """
+        with suppress(Stopping):
+            while self._is_behind() and not stopping.is_set():
+                try:
+                    await self._step(stopping)
+                except TransientError as error:
+                    await self._reader.stop()
+                    self._positions.clear()
+                    await self._wait_to_retry(error, 0, stopping)
+                    await self._retrying(self._reader.start, stopping)
+
+    def _is_behind(self) -> bool:
+        """Whether something is left to read, or to be read again."""
+        return self._reader.lag() > 0 or self._positions.keys() != self._reader.assigned()
+
     @property
     def group(self) -> str:
         """Name of its offset rows."""

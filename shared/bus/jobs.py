@@ -29,6 +29,8 @@ class Job:
     name: str
     every_seconds: float
     run: Callable[[datetime, Tx], Awaitable[Sequence[Caused]]]
+    forgets: bool = False
+    """It only deletes what is too old, and so does a rebuild, as of the day that it folds."""
 
 
 class JobRunner:
