@@ -43,6 +43,8 @@ def build() -> Service:
         migrations=Path(__file__).parent / "migrations",
         lanes=LANES,
         shows_dead_letters=False,
+        owned_tables=("workspace", "api_key", "webhook_secret"),
+        outliving_tables=("progress", "rejected_event"),
         jobs=jobs(settings),
         checks={"kafka writer": delivery.why_not_ready},
         state={"edge": edge},

@@ -20,4 +20,4 @@ def jobs(settings: IngestSettings) -> tuple[Job, ...]:
         await receipts.forget_rejected(tx, now, days=settings.rejected_days)
         return []
 
-    return (Job(name="forget_receipts", every_seconds=HOUR_SECONDS, run=forget),)
+    return (Job(name="forget_receipts", every_seconds=HOUR_SECONDS, run=forget, forgets=True),)

@@ -10,7 +10,7 @@ import uvloop
 from pydantic import ValidationError
 
 from shared import telemetry
-from shared.service import letters
+from shared.service import letters, rebuilding
 from shared.service.running import run
 from shared.service.value import Role, Service
 
@@ -30,6 +30,7 @@ def main(build: Callable[[], Service]) -> None:
     )
     commands.add_parser("migrate", help="bring the service's own schema up to date")
     letters.add_verbs(commands)
+    rebuilding.add_command(commands)
     arguments = parser.parse_args()
     if fault := letters.check(arguments):
         parser.error(fault)
@@ -43,6 +44,8 @@ def main(build: Callable[[], Service]) -> None:
             asyncio.run(_migrate(service))
         case "dead-letters" | "redrive" | "discard":
             sys.exit(asyncio.run(letters.run_verb(service, arguments)))
+        case "rebuild":
+            sys.exit(rebuilding.run_rebuild(service, arguments))
         case _:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 sys.exit(runner.run(run(service, arguments.roles)))

@@ -7,22 +7,20 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 import uvicorn
 
-from shared.bus import tables
 from shared.bus.consumer import Consumer, group_name
-from shared.bus.jobs import Job, JobRunner
+from shared.bus.jobs import JobRunner
 from shared.bus.kafka.ends import LogEnds
 from shared.bus.kafka.reader import KafkaReader
 from shared.bus.kafka.writer import KafkaWriter
 from shared.bus.relay import Relay
-from shared.db import Tx
 from shared.http import Check
 from shared.service.door import serve, server_of
+from shared.service.housekeeping import HOUSEKEEPING
 from shared.service.probes import DatabaseProbe
 from shared.service.stopping import stop_on_signals
 from shared.service.value import Role, Service
@@ -157,7 +155,7 @@ def _relay(service: Service, writer: KafkaWriter | None, owner: str) -> Relay | 
 def _jobs(service: Service, owner: str) -> JobRunner | None:
     if service.database is None:
         return None
-    jobs = [*service.jobs, HOUSEKEEPING]
+    jobs = [*service.jobs, *HOUSEKEEPING]
     return JobRunner(service=service.name, database=service.database, jobs=jobs, holder=owner)
 
 
@@ -190,15 +188,3 @@ def _without_lag(ahead: Consumer | None) -> Callable[[], bool]:
     if ahead is None:
         return lambda: True
     return lambda: ahead.state.placed and ahead.state.lag == 0
-
-
-async def keep_house(now: datetime, tx: Tx) -> Sequence[Any]:
-    """Job: make the coming days of inbox and outbox, and drop those that nobody needs any more."""
-    await tables.ensure_inbox_days(tx, {now.date(), now.date() + timedelta(days=1)})
-    await tables.ensure_outbox_days(tx)
-    await tables.forget_old_ids(tx, now)
-    await tables.forget_sent_days(tx, now.date())
-    return []
-
-
-HOUSEKEEPING = Job(name="keep_house", every_seconds=3600.0, run=keep_house)

@@ -53,6 +53,11 @@ class Service:
     database: Database | None = None
     migrations: Path | None = None
     lanes: Sequence[Lane] = ()
+    owned_tables: Sequence[str] = ()
+    """Truth that stands in no topic, referred to before referring: a rebuild copies them."""
+    outliving_tables: Sequence[str] = ()
+    """Kept longer than the topics they are folded from: a rebuild adds what only they still know.
+    """
     jobs: Sequence[Job] = ()
     shows_dead_letters: bool = True
     """False: the service's own routes show them, with more beside."""
