@@ -7,7 +7,7 @@ tables untouched; the next begins with a new shadow, or goes on with the old one
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -138,6 +138,7 @@ class _Course:
                 await replay.check_begin()
             await self._catch_up(replay)
             beside = await self._compared_beside(replay)
+            self._tell(report.comparison_lines(beside))
             self._check(beside)
             if self.choices.dry_run:
                 self.say(f"nothing was swapped; the rebuilt tables stand in {self.shadow.schema}")
@@ -222,10 +223,13 @@ class _Course:
             for row in found:
                 await replay.forget(row.ran_at, job.name)
 
-    def _check(self, comparison: Sequence[Compared]) -> None:
-        """Say how the comparison ended. Raises TablesDiffer unless differences are accepted."""
-        for line in report.comparison_lines(comparison):
+    def _tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
             self.say(line)
+
+    def _check(self, comparison: Sequence[Compared]) -> None:
+        """Show rows that differ. Raises TablesDiffer where some do and nobody accepts that."""
+        self._tell(report.difference_lines(comparison))
         names = [found.relation.name for found in comparison if found.differs]
         if names and not self.choices.accept_differences:
             raise TablesDiffer(
@@ -274,6 +278,7 @@ class _Course:
                 await carrying.add_missing(tx, table, source=live, target=shadow)
             await carrying.note_decisions(tx, source=live, target=shadow)
             self._check(await self._compared_under_lock(compared))
+            self.say(f"compared {len(compared)} tables again while writers wait")
             await carrying.replace_all(tx, self.tables[OFFSETS], source=live, target=shadow)
             await carrying.carry_over(
                 tx, self.tables, service=self.service.name, source=live, target=shadow

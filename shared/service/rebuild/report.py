@@ -8,7 +8,7 @@ SHOWN_CHARACTERS = 300  # of a row
 
 
 def comparison_lines(comparison: Sequence[Compared]) -> Iterator[str]:
-    """A table of all that was compared, then some rows of what differs."""
+    """A table of all that was compared."""
     width = max(len(found.relation.name) for found in comparison)
     yield f"{'table':<{width}}  {'live rows':>14}  {'rebuilt rows':>14}"
     for found in comparison:
@@ -17,15 +17,15 @@ def comparison_lines(comparison: Sequence[Compared]) -> Iterator[str]:
             f"{found.relation.name:<{width}}  {found.live_rows:>14,}"
             f"  {found.shadow_rows:>14,}  {outcome}"
         )
+
+
+def difference_lines(comparison: Sequence[Compared]) -> Iterator[str]:
+    """Some rows of what differs: those that only one side has."""
     for found in comparison:
         if found.differs:
-            yield from _difference_lines(found)
-
-
-def _difference_lines(found: Compared) -> Iterator[str]:
-    yield f"{found.relation.name} ({found.relation.meaning}):"
-    yield from (f"  only live:    {_short(line)}" for line in found.only_live)
-    yield from (f"  only rebuilt: {_short(line)}" for line in found.only_shadow)
+            yield f"{found.relation.name} ({found.relation.meaning}):"
+            yield from (f"  only live:    {_short(line)}" for line in found.only_live)
+            yield from (f"  only rebuilt: {_short(line)}" for line in found.only_shadow)
 
 
 def _short(line: str) -> str:

@@ -35,11 +35,16 @@ async def alone(service: Service) -> AsyncIterator[AsyncConnection]:
     It also does the swap: should it break, there is no swap, and another rebuild may begin.
     """
     database = database_of(service)
-    settings = session_settings(database.schema, service.settings.database)
+    settings = {
+        **session_settings(database.schema, service.settings.database),
+        "statement_timeout": "0",
+        # A rebuild that is killed gives up its locks within seconds, also amid a long statement.
+        "client_connection_check_interval": "2000",
+    }
     engine = create_async_engine(
         database.engine.url,
         poolclass=NullPool,
-        connect_args={"timeout": 5, "server_settings": {**settings, "statement_timeout": "0"}},
+        connect_args={"timeout": 5, "server_settings": settings},
     )
     try:
         async with engine.connect() as connection:

@@ -18,7 +18,7 @@ from shared.service.rebuild.catalog import (
     named,
     rename_schema,
 )
-from shared.service.rebuild.rules import CARRIED_OVER, LEASES, OFFSETS
+from shared.service.rebuild.rules import LEASES, LETTERS, OFFSETS, OUTBOX
 
 RETIRED = "_retired_"
 AT_SWAP = "consumer_offset_at_swap"  # in a retired schema: where it stood, for the way back
@@ -40,7 +40,8 @@ async def stop_writers(
 ) -> None:
     """Let nothing be written until this transaction ends; `stop_consumers` came before.
 
-    In the order in which writers begin: first what jobs, redrives and requests lock at first.
+    In the order in which writers lock them: first what jobs, redrives and requests begin with,
+    last what all of them end with.
     """
     for table in tables.values():
         if table.is_partitioned:  # nobody makes a day that would stand in the wrong schema
@@ -48,8 +49,9 @@ async def stop_writers(
                 text("SELECT pg_advisory_xact_lock(hashtext(:name))"),
                 {"name": f"{schema}.{table.name}"},
             )
-    first = [*CARRIED_OVER, *(table.name for table in owned)]
-    for name in [*first, *(name for name in tables if name not in first)]:
+    first = [OFFSETS, LEASES, LETTERS, *(table.name for table in owned)]
+    between = [name for name in tables if name not in {*first, OUTBOX}]
+    for name in (*first, *between, OUTBOX):
         await _lock(tx, schema, name)
 
 
