@@ -16,7 +16,7 @@ from shared.bus.tables import OutboxRow
 from shared.db import Database, Tx, rows
 from shared.events.base import Received
 from shared.service.housekeeping import keep_house
-from shared.service.rebuild import carrying, conduct
+from shared.service.rebuild import carrying, conduct, swap
 from shared.service.rebuild.conduct import LiveTooBusy, TablesDiffer
 from shared.service.rebuild.replay import LogBegunLater, LogEndsEarlier, Replay
 from shared.service.rebuild.session import RebuildRuns, alone
@@ -242,6 +242,51 @@ async def test_two_changes_that_cancel_each_other_out_are_found(toy: ToyService)
 
     with pytest.raises(TablesDiffer, match="tally"):
         await toy.rebuild()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE tally SET events = 7",
+        "DELETE FROM tally",
+        "INSERT INTO tally VALUES ('w2', 'acme', 1)",
+    ],
+)
+async def test_a_change_behind_the_first_comparison_is_found_before_the_swap(
+    toy: ToyService, monkeypatch: pytest.MonkeyPatch, change: str
+):
+    await toy.publish("e 1", "e 2")
+    await toy.fold_live()
+    stop_writers = swap.stop_writers
+
+    async def change_and_stop(*arguments: Any) -> None:
+        await toy.do(change)
+        await stop_writers(*arguments)
+
+    monkeypatch.setattr(swap, "stop_writers", change_and_stop)
+
+    with pytest.raises(TablesDiffer, match="tally; nothing was swapped"):
+        await toy.rebuild()
+
+
+async def test_records_behind_the_first_comparison_are_folded_and_no_difference(
+    toy: ToyService, monkeypatch: pytest.MonkeyPatch
+):
+    await toy.publish("e 1", "e 2")
+    await toy.fold_live()
+    stop_consumers = swap.stop_consumers
+
+    async def fold_and_stop(*arguments: Any) -> None:
+        monkeypatch.undo()
+        await toy.publish("e 2", "e 3")
+        await toy.fold_live()
+        await stop_consumers(*arguments)
+
+    monkeypatch.setattr(swap, "stop_consumers", fold_and_stop)
+
+    await toy.rebuild()
+
+    assert await toy.counted() == 3
 
 
 async def test_an_id_that_was_lost_from_the_inbox_is_found(toy: ToyService):

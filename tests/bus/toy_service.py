@@ -28,7 +28,7 @@ from tests.bus.conftest import wire
 
 MIGRATIONS = Path(__file__).parent / "toy_migrations"
 PARTITIONS = 3
-TODAY = datetime.now(UTC).replace(hour=12)
+TODAY = datetime.now(UTC)
 Fold = Callable[[Tx, Sequence[Received[Any]]], Awaitable[list[Any]]]
 
 

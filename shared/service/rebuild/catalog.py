@@ -18,6 +18,8 @@ class Table:
     """All, by name: two schemas may hold them in another order."""
     given: tuple[str, ...]
     """Those that an insert gives, in the same order: not the ones that follow from others."""
+    key: tuple[str, ...]
+    """Those of the primary key, in any order."""
     is_partitioned: bool
 
 
@@ -44,10 +46,14 @@ async def list_tables(tx: Tx, schema: str) -> dict[str, Table]:
         " AND a.attnum > 0 AND NOT a.attisdropped{but} ORDER BY a.attname::text)"
     )
     given = columns.format(but=" AND a.attgenerated = ''")
+    key = columns.format(
+        but=" AND a.attnum = ANY(SELECT unnest(i.indkey) FROM pg_index i"
+        " WHERE i.indrelid = c.oid AND i.indisprimary)"
+    )
     found = await rows(
         tx,
         "SELECT c.relname::text AS name, c.relkind = 'p' AS is_partitioned,"
-        f" {columns.format(but='')} AS columns, {given} AS given"
+        f" {columns.format(but='')} AS columns, {given} AS given, {key} AS key"
         " FROM pg_class c WHERE c.relnamespace = to_regnamespace(:schema)"
         " AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> :versions"
         " ORDER BY c.relname::text",
@@ -58,6 +64,7 @@ async def list_tables(tx: Tx, schema: str) -> dict[str, Table]:
             name=row.name,
             columns=tuple(row.columns),
             given=tuple(row.given),
+            key=tuple(row.key),
             is_partitioned=row.is_partitioned,
         )
         for row in found

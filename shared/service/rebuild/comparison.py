@@ -1,7 +1,8 @@
 """Whether the tables of two schemas hold the same rows, and which rows differ.
 
 Rows are compared as text, hashed, by sums that no order changes. A quarter thousand sums a table,
-one for each bucket of hashes: where one differs, only its rows have to be looked at.
+one for each bucket of hashes: where one differs, only its rows have to be looked at. That takes
+a second or two for a million rows; what was touched since is then compared in a fraction of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared.db import Tx, rows
-from shared.service.rebuild.catalog import Table, listed, quoted
+from shared.service.rebuild.catalog import Table, listed, named, quoted
 
 BUCKETS = 256
 LOOKED_AT_BUCKETS = 4  # of a table that differs: enough to show what is wrong
@@ -135,3 +136,57 @@ async def _lines_in(tx: Tx, schema: str, relation: Relation, buckets: Sequence[i
 
 def _lines(relation: Relation, schema: str) -> str:
     return relation.lines.format(schema=quoted(schema))
+
+
+# --- what was touched since ----------------------------------------------------------------------
+
+
+async def present(tx: Tx) -> str:
+    """A number of a transaction: all rows that this one does not see yet are written by later ones.
+
+    And so may be some that it sees.
+    """
+    (found,) = await rows(
+        tx,
+        "SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint & 4294967295)::text AS xid",
+    )
+    xid: str = found.xid
+    return xid
+
+
+async def compare_touched(
+    tx: Tx, table: Table, *, live: str, live_since: str, shadow: str, shadow_since: str
+) -> Compared:
+    """Whether the rows that were written since are equal, and as many stand on both sides.
+
+    `live` and `shadow` are schemas, `since` what `present` answered when they were compared as a
+    whole. Rows by their key, because what was written on one side may have been so before on the
+    other. Nobody may write meanwhile.
+    """
+    ours, theirs = named(live, table.name), named(shadow, table.name)
+    (counted,) = await rows(
+        tx,
+        f"SELECT (SELECT count(*) FROM {ours}) AS live, (SELECT count(*) FROM {theirs}) AS shadow",
+    )
+    keys, first = listed(table.key), quoted(table.key[0])
+    sides = {of: f"ROW({listed(table.columns, of=of)})::text" for of in ("l", "s")}
+    found = await rows(
+        tx,
+        f"WITH touched AS (SELECT {keys} FROM {ours}"
+        " WHERE age(xmin) <= age(CAST(CAST(:live_since AS text) AS xid))"
+        f" UNION SELECT {keys} FROM {theirs}"
+        " WHERE age(xmin) <= age(CAST(CAST(:shadow_since AS text) AS xid)))"
+        f" SELECT CASE WHEN l.{first} IS NOT NULL THEN {sides['l']} END AS live,"
+        f" CASE WHEN s.{first} IS NOT NULL THEN {sides['s']} END AS shadow"
+        f" FROM touched LEFT JOIN {ours} l USING ({keys}) LEFT JOIN {theirs} s USING ({keys})"
+        f" WHERE {sides['l']} <> {sides['s']} ORDER BY 1, 2 LIMIT {SHOWN_ROWS}",
+        {"live_since": live_since, "shadow_since": shadow_since},
+    )
+    return Compared(
+        relation=whole(table),
+        live_rows=counted.live,
+        shadow_rows=counted.shadow,
+        differs=bool(found) or counted.live != counted.shadow,
+        only_live=[row.live for row in found if row.live is not None],
+        only_shadow=[row.shadow for row in found if row.shadow is not None],
+    )

@@ -21,10 +21,17 @@ from shared.db import Database, is_transient, rows
 from shared.errors import MainstayError, TransientError
 from shared.service.rebuild import carrying, report, swap
 from shared.service.rebuild.catalog import Table, named
-from shared.service.rebuild.comparison import Compared, Relation, compare, digests
+from shared.service.rebuild.comparison import (
+    Compared,
+    compare,
+    compare_touched,
+    digests,
+    present,
+    whole,
+)
 from shared.service.rebuild.offsets import Offsets, get_offsets
 from shared.service.rebuild.replay import Replay, forgetting
-from shared.service.rebuild.rules import LEASES, LETTERS, OFFSETS, Rules, rules_of
+from shared.service.rebuild.rules import LEASES, LETTERS, OFFSETS, OPEN_LETTERS, Rules, rules_of
 from shared.service.rebuild.session import alone, database_of, stay_alone
 from shared.service.rebuild.shadow import analyze, prepared, shadow_of
 from shared.service.value import Service
@@ -33,9 +40,6 @@ TOLD_SECONDS = 2.0  # between two lines of progress
 LOCK_TIMEOUT = "2s"  # a swap that cannot get its locks lets the live service go on, and tries again
 UNDER_LOCK_SECONDS = 5.0  # how long the last records may take while the consumers wait
 SWAP_TRIES = 20
-# Compared once more while writers wait; a larger table was compared beside only, up to the records
-# of the last moment. A million rows take about two seconds.
-LOCKED_ROWS = 1_000_000
 
 
 class TablesDiffer(MainstayError):
@@ -137,13 +141,11 @@ class _Course:
             if not self.choices.from_what_is_left:
                 await replay.check_begin()
             await self._catch_up(replay)
-            beside = await self._compared_beside(replay)
-            self._tell(report.comparison_lines(beside))
-            self._check(beside)
+            since = await self._compare_beside(replay)
             if self.choices.dry_run:
                 self.say(f"nothing was swapped; the rebuilt tables stand in {self.shadow.schema}")
                 return
-            retired = await self._swapped(replay, self._compared_again(beside))
+            retired = await self._swapped(replay, since)
         self.say(report.swapped(self.service.name, retired, kept_hours=swap.RETIRED_HOURS))
 
     async def _live_offsets(self) -> Offsets:
@@ -188,28 +190,28 @@ class _Course:
 
     # --- comparing ---
 
-    async def _compared_beside(self, replay: Replay) -> list[Compared]:
-        """Compare with the live tables as they stood a moment ago; nobody waits for that."""
-        apart = {table.name for table in self.rules.outliving}
-        compared = [found for found in self.rules.compared if found.name not in apart]
-        async with self.connection.begin():
-            await self.connection.execute(
-                text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            )
-            await self.connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-            ends = await get_offsets(self.connection, self.live)
-            ours = await digests(self.connection, self.live, compared)
+    async def _compare_beside(self, replay: Replay) -> "_Since":
+        """Compare with the live tables as they stood a moment ago; nobody waits for that.
+
+        Answers from when on. Raises TablesDiffer unless differences are accepted.
+        """
+        tx, live, shadow = self.connection, self.live, self.shadow.schema
+        compared = [*map(whole, self.rules.folded), self.rules.ids, OPEN_LETTERS]
+        async with tx.begin():
+            await tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            await tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            ends = await get_offsets(tx, live)
+            ours = await digests(tx, live, compared)
             await self._watched(replay, replay.fold_to(ends), ends)
             await self._forget_as_live(replay)
-            async with self.shadow.transaction() as tx:
-                await tx.execute(text("SET LOCAL statement_timeout = 0"))
-                await carrying.note_decisions(tx, source=self.live, target=self.shadow.schema)
-                return await compare(
-                    compared,
-                    ours,
-                    live=(self.connection, self.live),
-                    shadow=(tx, self.shadow.schema),
-                )
+            async with self.shadow.transaction() as beside:
+                await beside.execute(text("SET LOCAL statement_timeout = 0"))
+                await carrying.note_decisions(beside, source=live, target=shadow)
+                found = await compare(compared, ours, live=(tx, live), shadow=(beside, shadow))
+                since = _Since(live=await present(tx), shadow=await present(beside))
+        self._tell(report.comparison_lines(found))
+        self._check(found)
+        return since
 
     async def _forget_as_live(self, replay: Replay) -> None:
         """Forget in the shadow what the live service has forgotten by its last run of each job."""
@@ -237,20 +239,13 @@ class _Course:
                 f" {self.shadow.schema}"
             )
 
-    def _compared_again(self, beside: Sequence[Compared]) -> list[Relation]:
-        """What is compared while writers wait: what is small, and what could not be before."""
-        large = {found.relation.name for found in beside if found.shadow_rows > LOCKED_ROWS}
-        if large:
-            self.say(f"not compared again under the lock: {', '.join(sorted(large))}")
-        return [found for found in self.rules.compared if found.name not in large]
-
     # --- swapping ---
 
-    async def _swapped(self, replay: Replay, compared: Sequence[Relation]) -> str:
+    async def _swapped(self, replay: Replay, since: "_Since") -> str:
         """The retired schema's name, after as many tries as a busy live service needs."""
         for _ in range(SWAP_TRIES):
             try:
-                return await self._swap_once(replay, compared)
+                return await self._swap_once(replay, since)
             except LiveTooBusy as error:
                 self.say(f"{error.message}; trying again")
             except DBAPIError as error:
@@ -263,7 +258,7 @@ class _Course:
             await self._watched(replay, replay.fold_to(ends), ends)
         raise LiveTooBusy(f"no swap in {SWAP_TRIES} tries; nothing was swapped")
 
-    async def _swap_once(self, replay: Replay, compared: Sequence[Relation]) -> str:
+    async def _swap_once(self, replay: Replay, since: "_Since") -> str:
         tx, live, shadow = self.connection, self.live, self.shadow.schema
         async with tx.begin():
             await stay_alone(tx, self.service)
@@ -277,8 +272,7 @@ class _Course:
             for table in self.rules.outliving:
                 await carrying.add_missing(tx, table, source=live, target=shadow)
             await carrying.note_decisions(tx, source=live, target=shadow)
-            self._check(await self._compared_under_lock(compared))
-            self.say(f"compared {len(compared)} tables again while writers wait")
+            self._check(await self._compared_under_lock(since))
             await carrying.replace_all(tx, self.tables[OFFSETS], source=live, target=shadow)
             await carrying.carry_over(
                 tx, self.tables, service=self.service.name, source=live, target=shadow
@@ -297,11 +291,30 @@ class _Course:
         if left := replay.left(ends):
             raise LiveTooBusy(f"{left:,} records were left after {UNDER_LOCK_SECONDS} s")
 
-    async def _compared_under_lock(self, compared: Sequence[Relation]) -> list[Compared]:
-        ours = await digests(self.connection, self.live, compared)
-        return await compare(
-            compared,
-            ours,
-            live=(self.connection, self.live),
-            shadow=(self.connection, self.shadow.schema),
-        )
+    async def _compared_under_lock(self, since: "_Since") -> list[Compared]:
+        """What was touched since the comparison beside, and what could not be compared then."""
+        tx, live, shadow = self.connection, self.live, self.shadow.schema
+        whole_ones = [*map(whole, self.rules.outliving), OPEN_LETTERS]
+        ours = await digests(tx, live, whole_ones)
+        return [
+            *await compare(whole_ones, ours, live=(tx, live), shadow=(tx, shadow)),
+            *[
+                await compare_touched(
+                    tx,
+                    table,
+                    live=live,
+                    live_since=since.live,
+                    shadow=shadow,
+                    shadow_since=since.shadow,
+                )
+                for table in self.rules.folded
+            ],
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Since:
+    """When the two sides were compared as a whole, as `present` tells."""
+
+    live: str
+    shadow: str

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.bus.handlers import Lane
 from shared.service.rebuild.catalog import Table
-from shared.service.rebuild.comparison import Relation, whole
+from shared.service.rebuild.comparison import Relation
 from shared.service.value import Service
 
 OFFSETS = "consumer_offset"
@@ -38,7 +38,9 @@ class Rules:
     """Truth that stands in no topic: copied from the live ones, in this order."""
     outliving: tuple[Table, ...]
     """Kept longer than their topics: what only the live ones still know is added."""
-    compared: tuple[Relation, ...]
+    folded: tuple[Table, ...]
+    """All others: they have to be equal."""
+    ids: Relation
 
 
 def rules_of(service: Service, tables: Mapping[str, Table]) -> Rules:
@@ -46,12 +48,12 @@ def rules_of(service: Service, tables: Mapping[str, Table]) -> Rules:
     owned, outliving = service.owned_tables, service.outliving_tables
     if unknown := {*owned, *outliving} - tables.keys():
         raise UnknownTable(f"{service.name} has no table {', '.join(sorted(unknown))}")
-    apart = {*CARRIED_OVER, *NOT_WHOLE, *owned}
-    compared = [whole(table) for name, table in tables.items() if name not in apart]
+    apart = {*CARRIED_OVER, *NOT_WHOLE, *owned, *outliving}
     return Rules(
         owned=tuple(tables[name] for name in owned),
         outliving=tuple(tables[name] for name in outliving),
-        compared=(*compared, ids(shortest_days(service.lanes)), OPEN_LETTERS),
+        folded=tuple(table for name, table in tables.items() if name not in apart),
+        ids=ids(shortest_days(service.lanes)),
     )
 
 

@@ -6,7 +6,13 @@ from shared.service.rebuild.report import comparison_lines, difference_lines
 
 ONE = Sums(rows=1, sum=5, xor=5)
 ACCOUNT = whole(
-    Table(name="account", columns=("account", "events"), given=(), is_partitioned=False)
+    Table(
+        name="account",
+        columns=("account", "events"),
+        given=("account", "events"),
+        key=("account",),
+        is_partitioned=False,
+    )
 )
 
 

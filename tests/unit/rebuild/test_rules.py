@@ -14,7 +14,7 @@ from shared.settings import ServiceSettings
 
 RUNTIME = ("consumer_offset", "lease", "outbox", "dead_letter", "dead_letter_audit")
 TABLES = {
-    name: Table(name=name, columns=("id",), given=("id",), is_partitioned=False)
+    name: Table(name=name, columns=("id",), given=("id",), key=("id",), is_partitioned=False)
     for name in (*RUNTIME, "inbox", "inbox_kept", "account", "key", "progress")
 }
 
@@ -41,26 +41,18 @@ def topic(retention_days: int | None) -> Topic:
     )
 
 
-def test_a_table_that_nobody_speaks_of_is_compared():
-    compared = {found.name for found in rules_of(service(), TABLES).compared}
+def test_a_table_that_nobody_speaks_of_has_to_be_equal():
+    folded = {table.name for table in rules_of(service(), TABLES).folded}
 
-    assert {"account", "key", "progress"} <= compared
-
-
-def test_what_operations_have_done_is_not_compared_row_by_row():
-    compared = {found.name for found in rules_of(service(), TABLES).compared}
-
-    assert compared.isdisjoint({"consumer_offset", "lease", "outbox", "dead_letter_audit"})
-    assert {"inbox", "dead_letter"} <= compared  # by their ids, and by those that are open
+    assert folded == {"account", "key", "progress"}
 
 
-def test_owned_tables_are_copied_and_outliving_ones_compared_too():
+def test_owned_and_outliving_tables_are_apart():
     rules = rules_of(service(owned=["key"], outliving=["progress"]), TABLES)
 
     assert [table.name for table in rules.owned] == ["key"]
     assert [table.name for table in rules.outliving] == ["progress"]
-    assert "key" not in {found.name for found in rules.compared}
-    assert "progress" in {found.name for found in rules.compared}
+    assert [table.name for table in rules.folded] == ["account"]
 
 
 def test_a_table_that_does_not_exist_is_refused():
