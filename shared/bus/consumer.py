@@ -368,7 +368,9 @@ class Consumer:
         if not self.lane.parks_keys:
             return Parted(batch, letters_of_malformed(self.lane.name, batch))
         waiting = await tables.list_parked_keys(tx, self.lane.name, keys_of(batch))
-        return without_parked(self.lane.name, batch, waiting)
+        broken = [letter.id for letter in letters_of_malformed(self.lane.name, batch)]
+        decided = await tables.list_decided(tx, broken) if broken else ()
+        return without_parked(self.lane.name, batch, waiting, decided=decided)
 
     async def _ensure_days(self, received: Sequence[Received[Any]]) -> None:
         """Partitions for the days of this slice, in a transaction of their own, once each."""

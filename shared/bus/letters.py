@@ -4,7 +4,7 @@ Three kinds of record end so: what is no event of ours, what a fold refuses, and
 parks, what waits behind an open dead letter of its key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from shared.bus.record import Malformed
@@ -28,12 +28,15 @@ def letters_of_malformed(lane: str, batch: Slice) -> list[DeadLetter]:
     return [_of_malformed(lane, entry) for entry in batch.entries if _is_malformed(entry)]
 
 
-def without_parked(lane: str, batch: Slice, waiting: Mapping[bytes, str]) -> Parted:
+def without_parked(
+    lane: str, batch: Slice, waiting: Mapping[bytes, str], *, decided: Collection[str] = ()
+) -> Parted:
     """Part what is folded now from what has to wait, in a lane that parks.
 
     `waiting` names the first open dead letter of each key that has one. An event of such a key is
     parked, also when the letter before it comes of a malformed record in this very slice. An event
-    that nobody here folds waits for nothing.
+    that nobody here folds waits for nothing, and nothing waits for a letter that was `decided` on:
+    in a rebuild that may be so before its record is read.
     """
     first = dict(waiting)
     kept: list[Entry] = []
@@ -48,7 +51,7 @@ def without_parked(lane: str, batch: Slice, waiting: Mapping[bytes, str]) -> Par
         if _is_malformed(entry):
             letter = _of_malformed(lane, entry, behind=ahead)
             letters.append(letter)
-            if key is not None:
+            if key is not None and letter.id not in decided:
                 first.setdefault(key, letter.id)
     return Parted(Slice(batch.spans, kept), letters)
 

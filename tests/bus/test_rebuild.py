@@ -208,6 +208,37 @@ async def test_dead_letters_keep_their_ids_and_what_was_decided_about_them(toy: 
     assert await toy.ask("SELECT * FROM dead_letter ORDER BY id") == letters
 
 
+async def test_nothing_is_parked_behind_a_letter_that_was_discarded(toy: ToyService):
+    toy.parks_keys = True
+    await toy.publish("e 1")
+    await toy.publish("x 1", value=b"{no event")
+    await toy.fold_live()
+    await toy.do("UPDATE dead_letter SET discarded_at = now(), discarded_by = 'ann'")
+    await toy.publish("e 2", "e 3")
+    await toy.fold_live()
+    assert await toy.counted() == 3
+
+    await toy.rebuild()
+
+    assert await toy.counted() == 3
+    assert await toy.ask("SELECT code, discarded_by FROM dead_letter") == [("malformed", "ann")]
+
+
+async def test_what_is_parked_stays_parked(toy: ToyService):
+    toy.parks_keys = True
+    await toy.publish("e 1")
+    await toy.publish("x 1", value=b"{no event")
+    await toy.publish("e 2")
+    await toy.fold_live()
+    letters = await toy.ask("SELECT * FROM dead_letter ORDER BY id")
+    assert len(letters) == 2
+
+    await toy.rebuild()
+
+    assert await toy.counted() == 1
+    assert await toy.ask("SELECT * FROM dead_letter ORDER BY id") == letters
+
+
 # --- different ----------------------------------------------------------------------------------
 
 

@@ -53,6 +53,7 @@ class ToyService:
     bootstrap: str
     database_url: str
     fold: Fold = count_use
+    parks_keys: bool = False
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -66,6 +67,9 @@ class ToyService:
     def service(self) -> Service:
         """The service as its `__main__` would build it."""
         fold = BatchFold(on=(UsageTracked,), handle=self.fold)
+        live = Lane(
+            name="live", topics=(self.live_topic,), folds=(fold,), parks_keys=self.parks_keys
+        )
         history = Lane(name="history", topics=(self.history_topic,), folds=(fold,), keeps_ids=True)
         return Service(
             name="metrics",
@@ -74,7 +78,7 @@ class ToyService:
             routers=(),
             database=self.database,
             migrations=MIGRATIONS,
-            lanes=(Lane(name="live", topics=(self.live_topic,), folds=(fold,)), history),
+            lanes=(live, history),
             owned_tables=("note", "remark"),
             outliving_tables=("trace",),
         )

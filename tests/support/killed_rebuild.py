@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 # After which call it dies, by a word for the moment.
 MOMENTS = {
-    "prepared": "shared.service.rebuild.carrying.foresee_discarded",
+    "prepared": "shared.service.rebuild.carrying.foresee_decisions",
     "folding": "shared.service.rebuild.replay.Replay.forget",
     "compared": "shared.service.rebuild.conduct.compare",
     "locked": "shared.service.rebuild.swap.stop_writers",

@@ -24,6 +24,7 @@ from shared.bus.tables.dead_letters import (
     append_dead_letters,
     dead_letter,
     headers_of,
+    list_decided,
     list_parked_keys,
     state_of,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "is_due",
     "list_audit",
     "list_dead_letters",
+    "list_decided",
     "list_open_places",
     "list_outbox",
     "list_parked_keys",

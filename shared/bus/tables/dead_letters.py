@@ -180,3 +180,13 @@ async def list_parked_keys(tx: Tx, lane: str, keys: Collection[bytes]) -> Mappin
         {"lane": lane, "keys": sorted(keys)},
     )
     return {bytes(row.key): str(row.id) for row in found}
+
+
+async def list_decided(tx: Tx, letter_ids: Collection[str]) -> set[str]:
+    """Those of the letters that are redriven or discarded already."""
+    found = await rows(
+        tx,
+        f"SELECT id FROM dead_letter WHERE id = ANY(CAST(:ids AS uuid[])) AND NOT ({OPEN})",
+        {"ids": sorted(letter_ids)},
+    )
+    return {str(row.id) for row in found}

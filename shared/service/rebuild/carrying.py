@@ -99,17 +99,17 @@ async def note_decisions(tx: Tx, *, source: str, target: str) -> None:
     )
 
 
-async def foresee_discarded(tx: Tx, table: Table, *, source: str, target: str) -> None:
-    """Put the discarded letters of `source` into `target`, which has none yet.
+async def foresee_decisions(tx: Tx, table: Table, *, source: str, target: str) -> None:
+    """Put the letters of `source` that were redriven or discarded into `target`, which has none.
 
-    Without them a replay would park all that came behind them.
+    Or else a replay in which a record fails again would park all that comes behind it.
     """
     columns = listed(table.given)
     await tx.execute(
         text(
             f"INSERT INTO {named(target, LETTERS)} ({columns}) SELECT {columns}"
-            f" FROM {named(source, LETTERS)} WHERE discarded_at IS NOT NULL"
-            " ON CONFLICT DO NOTHING"
+            f" FROM {named(source, LETTERS)}"
+            " WHERE redriven_at IS NOT NULL OR discarded_at IS NOT NULL ON CONFLICT DO NOTHING"
         )
     )
 

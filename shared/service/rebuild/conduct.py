@@ -117,7 +117,7 @@ class _Course:
         rules = rules_of(service, tables)
         async with connection.begin():
             await carrying.replace_owned(connection, rules.owned, source=live, target=shadow.schema)
-            await carrying.foresee_discarded(
+            await carrying.foresee_decisions(
                 connection, tables[LETTERS], source=live, target=shadow.schema
             )
         return cls(
