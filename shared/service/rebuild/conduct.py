@@ -171,17 +171,16 @@ class _Course:
     ) -> None:
         """Fold, telling of progress. Raises RebuildStalled where there is none for long."""
         task = asyncio.create_task(folding)
-        left, since = replay.left(ends), monotonic()
-        told = left
+        begun, first = monotonic(), replay.left(ends)
+        mark, marked = (first, 0.0), begun
         try:
             while not (await asyncio.wait({task}, timeout=TOLD_SECONDS))[0]:
-                now = replay.left(ends)
-                self.say(f"folding: {(told - now) / TOLD_SECONDS:,.0f} records/s, {now:,} left")
-                told = now
-                if now < left:
-                    left, since = now, monotonic()
-                if monotonic() - since > self.service.settings.kafka.watchdog_seconds:
-                    raise RebuildStalled(f"{now:,} records left and no progress")
+                left, now = replay.left(ends), monotonic()
+                self.say(f"folding: {(first - left) / (now - begun):,.0f} records/s, {left:,} left")
+                if (left, replay.progressed_at()) != mark:
+                    mark, marked = (left, replay.progressed_at()), now
+                if now - marked > self.service.settings.kafka.watchdog_seconds:
+                    raise RebuildStalled(f"{left:,} records left and no progress")
             await task
         finally:
             task.cancel()
@@ -294,7 +293,8 @@ class _Course:
     async def _compared_under_lock(self, since: "_Since") -> list[Compared]:
         """What was touched since the comparison beside, and what could not be compared then."""
         tx, live, shadow = self.connection, self.live, self.shadow.schema
-        whole_ones = [*map(whole, self.rules.outliving), OPEN_LETTERS]
+        without_key = [table for table in self.rules.folded if not table.key]
+        whole_ones = [*map(whole, (*self.rules.outliving, *without_key)), OPEN_LETTERS]
         ours = await digests(tx, live, whole_ones)
         return [
             *await compare(whole_ones, ours, live=(tx, live), shadow=(tx, shadow)),
@@ -308,6 +308,7 @@ class _Course:
                     shadow_since=since.shadow,
                 )
                 for table in self.rules.folded
+                if table.key
             ],
         ]
 

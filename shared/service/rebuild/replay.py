@@ -166,6 +166,11 @@ class Replay:
         """Offsets up to `ends` that are not read yet."""
         return sum(reading.reader.left(reading.ends(ends)) for reading in self._readings)
 
+    def progressed_at(self) -> float:
+        """When a slice was last applied, monotonic seconds."""
+        times = (reading.consumer.state.progressed_at for reading in self._readings)
+        return max(times, default=0.0)
+
     async def forget(self, now: datetime, *names: str) -> None:
         """Let the jobs that only forget do so as at `now`, in the shadow: all, or those named."""
         for job in forgetting(self.service):
