@@ -266,7 +266,14 @@ def test_a_dry_run_compares_and_swaps_nothing(mainstay: Mainstay):
 # --- the end of a rebuild -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+# Two of the moments in every run, all of them in the long one.
+KILLED = [
+    moment if moment in ("folding", "renamed") else pytest.param(moment, marks=pytest.mark.slow)
+    for moment in MOMENTS
+]
+
+
+@pytest.mark.parametrize("moment", KILLED)
 def test_a_rebuild_that_is_killed_leaves_the_live_service_as_it_was(
     mainstay: Mainstay, moment: str
 ):
