@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.local import processes
@@ -30,6 +31,7 @@ def remove(home: Path) -> None:
 def sweep() -> None:
     """Remove the homes of test runs that have ended, killed or not."""
     for home in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*"):
-        is_ours = home.stat().st_uid == os.geteuid()
-        if is_ours and (home / OWNER).exists() and processes.recorded(home / OWNER) is None:
-            remove(home)
+        with suppress(FileNotFoundError):  # another run sweeps at the same time
+            is_ours = home.stat().st_uid == os.geteuid()
+            if is_ours and (home / OWNER).exists() and processes.recorded(home / OWNER) is None:
+                remove(home)
