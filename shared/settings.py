@@ -18,6 +18,11 @@ class KafkaSettings(BaseSettings):
         description="Sets the consumer groups of two installations apart that read the same topics"
         " into databases of their own: each has to see every record.",
     )
+    idempotence: bool = Field(
+        default=False,
+        description="Producers number their batches. Not needed for order here, and a partition"
+        " without leader then costs a rebuilt producer; ids absorb repeats either way.",
+    )
     batch_records: PositiveInt = Field(
         default=20_000, description="Most records applied in one transaction."
     )

@@ -71,10 +71,43 @@ INGEST_BODY_BYTES = Counter(
     "ingest_body_bytes_total", "Bytes of bodies, on the wire and inflated.", ["stage"]
 )
 INGEST_INFLIGHT_BYTES = Gauge(
-    "ingest_inflight_bytes", "Bytes accepted and not yet acknowledged by Kafka."
+    "ingest_inflight_bytes", "Bytes accepted and not yet in Kafka or in the spill."
 )
 INGEST_PRODUCE_SECONDS = Histogram(
-    "ingest_produce_duration_seconds", "Time from hand-over to Kafka's ack.", buckets=SECONDS
+    "ingest_produce_duration_seconds",
+    "Time from hand-over to Kafka's ack, or the spill's sync.",
+    buckets=SECONDS,
+)
+INGEST_ACKNOWLEDGED = Counter(
+    "ingest_acknowledged_events_total",
+    "Events that a sender was told 200 for: in Kafka or in the spill; repeats not counted.",
+)
+INGEST_UNACCOUNTED = Gauge(
+    "ingest_unaccounted_events",
+    "Acknowledged events that stand neither in Kafka nor in the spill, as the log ends and the"
+    " files on disk say. Anything but 0 is a loss.",
+)
+INGEST_SPILL_BYTES = Gauge("ingest_spill_bytes", "Bytes that the spill takes on disk.")
+INGEST_SPILL_EVENTS = Gauge(
+    "ingest_spill_events", "Events that stand in the spill and not in Kafka yet."
+)
+INGEST_SPILL_OLDEST_SECONDS = Gauge(
+    "ingest_spill_oldest_seconds", "How long the oldest event of the spill has waited; 0 if none."
+)
+INGEST_SPILLED = Counter("ingest_spilled_events_total", "Events written to the spill, durably.")
+INGEST_DRAINED = Counter(
+    "ingest_drained_events_total", "Events of the spill that Kafka has acknowledged."
+)
+INGEST_SPILL_BROKEN = Counter(
+    "ingest_spill_broken_frames_total", "Unreadable stretches of the spill that were put aside."
+)
+INGEST_SPILL_SYNC_SECONDS = Histogram(
+    "ingest_spill_sync_duration_seconds",
+    "Time to write and sync one group of appends.",
+    buckets=SECONDS,
+)
+PRODUCER_REBUILT = Counter(
+    "kafka_producer_rebuilt_total", "Producers thrown away and built anew, by reason.", ["reason"]
 )
 
 

@@ -39,7 +39,9 @@ class Fate:
 
     def of(self, writer: BatchWriter) -> None:
         """Stand in the way of this writer's batches."""
-        send = writer._producer.send_batch
+        producer = writer._connection.producer
+        assert producer is not None
+        send = producer.send_batch
 
         async def send_batch(batch: BatchBuilder, topic: str, *, partition: int) -> Any:
             self.together += 1
@@ -51,7 +53,7 @@ class Fate:
                 raise KafkaTimeoutError
             return await send(batch, topic, partition=partition)
 
-        writer._producer.send_batch = send_batch
+        producer.send_batch = send_batch
 
 
 async def test_batches_of_a_partition_go_one_after_the_other_and_keep_their_order(

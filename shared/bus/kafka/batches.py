@@ -2,79 +2,114 @@
 
 A future per event is what costs in aiokafka (10 us of bookkeeping); one per flush of a partition
 costs next to nothing. A request appends its events and awaits the flushes it has touched.
+
+What Kafka does not acknowledge in time goes to the spill, where there is one, and is drained from
+there. Order per key holds because a partition has one way at a time: while anything of it stands
+in the spill, all that comes later joins the spill's end.
 """
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from time import monotonic
 
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
-from aiokafka.producer.message_accumulator import BatchBuilder
 
+from shared.bus.kafka.connection import Connection, report_fault
+from shared.bus.kafka.drains import Drains
+from shared.bus.kafka.flush import SPILLED, Flush
 from shared.bus.kafka.reader import KafkaUnavailable
-from shared.bus.kafka.writer import START_SECONDS, producer
 from shared.bus.record import HEADERS
+from shared.bus.spill import Place, Spill, SpillRefused
 from shared.events.base import Topic
 from shared.settings import KafkaSettings
 
 FLUSH_SECONDS = 0.005
 KEY_CACHE = 100_000  # keys whose partition is remembered: murmur2 in Python costs 12 us a key
-
-
-class Flush:
-    """One batch of one partition on its way to Kafka.
-
-    `acked` ends with the offset of its first record, or with KafkaUnavailable.
-    """
-
-    __slots__ = ("acked", "builder", "bytes", "number", "topic")
-
-    def __init__(self, topic: Topic, number: int, builder: BatchBuilder) -> None:
-        self.topic = topic
-        self.number = number
-        self.builder = builder
-        self.bytes = 0
-        self.acked: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    @property
-    def place(self) -> tuple[str, int]:
-        """Topic and partition."""
-        return self.topic.name, self.number
+ACK_SECONDS = 5.0
+ACK_SECONDS_WHEN_DOWN = 1.5
+SPILL_SECONDS = 1.5  # a disk that needs longer for one group of appends counts as failing
+CANARY_SECONDS = 2.0  # how often Kafka is tried while it is down and no drain tries it
+STOP_SECONDS = 4.0  # what may still be acknowledged at a stop, before it is spilled or given up
 
 
 class BatchWriter:
-    """The edge's way to Kafka."""
+    """The edge's way to Kafka, or to the spill."""
 
-    def __init__(self, *, client_id: str, settings: KafkaSettings) -> None:
-        self._producer = producer(settings, client_id=client_id, linger_ms=0)
-        self._open: dict[tuple[str, int], Flush] = {}
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        settings: KafkaSettings,
+        spill: Spill | None = None,
+        ack_seconds: float = ACK_SECONDS,
+        ack_seconds_when_down: float = ACK_SECONDS_WHEN_DOWN,
+    ) -> None:
+        self._connection = Connection(client_id=client_id, settings=settings)
+        self._drains = Drains(spill, self._connection) if spill is not None else None
+        self._ack_seconds = ack_seconds
+        self._ack_seconds_when_down = ack_seconds_when_down
+        self._open: dict[Place, Flush] = {}
         # Of every partition that has a batch on its way: the full ones that wait behind it.
-        self._behind: dict[tuple[str, int], deque[Flush]] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._behind: dict[Place, deque[Flush]] = {}
+        self._working: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._partitions: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._failure = ""
         self.inflight_bytes = 0
-        """Bytes appended and not acknowledged yet: the caller keeps them within a budget."""
+        """Bytes appended and not settled yet: the caller keeps them within a budget."""
 
     async def start(self, topics: Collection[Topic]) -> None:
         """Connect, and learn where the partitions of `topics` are.
 
         Raises KafkaUnavailable when Kafka does not answer in 20 s.
         """
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await self._producer.start()
-                for topic in topics:
-                    await self._producer.partitions_for(topic.name)
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise KafkaUnavailable(f"starting: {error!r}") from error
+        await self._connection.connect(topics)
+        if self._drains is not None:
+            self._drains.start_all()
+
+    def start_connecting(self, topics: Collection[Topic]) -> None:
+        """Connect in the background, and drain what an earlier life has left; does not wait."""
+        self._connection.keep_connecting(topics)
+        if self._drains is not None:
+            self._drains.start_all()
 
     async def stop(self) -> None:
-        """Send what is open, await what is sent (8 s at most by the request timeout), close."""
+        """Send what is open, await what is sent; what is not acknowledged in time is spilled."""
         self._send_open()
-        await asyncio.gather(*self._sending, return_exceptions=True)
-        await asyncio.wait_for(self._producer.stop(), START_SECONDS)
+        if self._drains is not None:
+            self._drains.cancel()
+        for seconds in (STOP_SECONDS, SPILL_SECONDS):
+            if self._working:
+                await asyncio.wait(self._working, timeout=seconds)
+            self._connection.end_waits()
+        if self._drains is not None:
+            await self._drains.wait_ended(SPILL_SECONDS)
+        await self._connection.stop()
+
+    def why_not(self) -> str | None:
+        """What keeps events from Kafka now; None while it acknowledges."""
+        if self._connection.why_not is not None:
+            return self._connection.why_not
+        return None if self._connection.down_since is None else self._failure
+
+    @property
+    def acknowledged(self) -> Mapping[Place, int]:
+        """Of each partition: the offset behind the last record that Kafka acknowledged to us."""
+        return self._connection.acknowledged
+
+    @property
+    def receded_events(self) -> int:
+        """Acknowledged events that Kafka no longer had when it gave their offsets out again."""
+        return self._connection.receded_events
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a producer; it may fail all the same."""
+        return self._connection.producer is not None
+
+    # --- appending ---
 
     def append(
         self, topic: Topic, key: str, value: bytes, headers: list[tuple[str, bytes]] = HEADERS
@@ -94,6 +129,7 @@ class BatchWriter:
             metadata = flush.builder.append(
                 timestamp=None, key=key_bytes, value=value, headers=headers
             )
+        flush.records.append((key_bytes, value, headers))
         flush.bytes += len(value)
         self.inflight_bytes += len(value)
         return flush, metadata.offset
@@ -109,7 +145,7 @@ class BatchWriter:
         return known
 
     def _opened(self, topic: Topic, number: int) -> Flush:
-        flush = Flush(topic, number, self._producer.create_batch())
+        flush = Flush(topic, number)
         self._open[topic.name, number] = flush
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -137,46 +173,141 @@ class BatchWriter:
             behind.append(flush)
             return
         self._behind[flush.place] = deque([flush])
-        task = asyncio.create_task(self._deliver_all(flush.place))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        task = asyncio.create_task(self._settle_all(flush.place))
+        self._working.add(task)
+        task.add_done_callback(self._has_settled)
 
-    async def _deliver_all(self, place: tuple[str, int]) -> None:
-        """Deliver what is in line for one partition, and what has gathered there meanwhile.
+    # --- settling ---
 
-        When one fails, so do all behind it: their outcome is as unknown, and waiting for each in
-        turn would hold memory for minutes.
-        """
+    def _has_settled(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        report_fault(task)
+
+    async def _settle_all(self, place: Place) -> None:
+        """Settle what is in line for one partition, and what has gathered there meanwhile."""
         line = self._behind[place]
-        failure: KafkaUnavailable | None = None
-        while line:
-            flush = line.popleft()
-            if failure is None:
-                failure = await self._deliver(flush)
-            else:
-                self._fail(flush, failure)
-            if not line and (opened := self._open.pop(place, None)) is not None:
-                line.append(opened)
-        del self._behind[place]
+        try:
+            while line:
+                await self._settle_some(place, line)
+                if not line and (opened := self._open.pop(place, None)) is not None:
+                    line.append(opened)
+        finally:  # whatever happens: nobody waits for ever, and the partition goes on
+            del self._behind[place]
+            self._fail_all(line, KafkaUnavailable("the writer has failed"))
 
-    async def _deliver(self, flush: Flush) -> KafkaUnavailable | None:
+    async def _settle_some(self, place: Place, line: deque[Flush]) -> None:
+        """Settle at least the first in line, the way that the partition has now."""
+        drains = self._drains
+        if drains is None:
+            await self._deliver_or_fail(line)
+        elif drains.spill.pending(place) or self._is_down(drains.spill):
+            await self._join_spill(drains, place, line)
+        else:
+            await self._deliver_or_spill(drains, line)
+
+    async def _deliver_or_fail(self, line: deque[Flush]) -> None:
+        """The first in line to Kafka. When it fails, so do all behind it.
+
+        Their outcome is as unknown, and waiting for each in turn would hold memory for minutes.
+        """
+        failure = await self._deliver(line[0])
+        if failure is None:
+            line.popleft()
+            return
+        if (opened := self._open.pop(line[0].place, None)) is not None:
+            line.append(opened)
+        self._fail_all(line, failure)
+
+    async def _deliver_or_spill(self, drains: Drains, line: deque[Flush]) -> None:
+        """The first in line to Kafka; when that is not acknowledged in time, all to the spill.
+
+        Kafka may still get it from the producer: the repeat from the spill has the same id.
+        """
+        has_room = drains.spill.why_not() is None
+        patience = self._ack_seconds if has_room else self._ack_seconds_when_down
+        if await self._deliver(line[0], until=line[0].opened_at + patience) is None:
+            line.popleft()
+        else:
+            await self._spill_all(drains, line)
+
+    async def _join_spill(self, drains: Drains, place: Place, line: deque[Flush]) -> None:
+        """All in line to the spill; but where the spill will be empty in a moment, wait for that.
+
+        Else a steady stream would keep the partition on its way over the disk for ever.
+        """
+        connection = self._connection
+        outcome = drains.last_batches.get(place)
+        if outcome is None or connection.down_since is not None or place in connection.failing:
+            await self._spill_all(drains, line)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(line[0].opened_at + self._ack_seconds):
+                await outcome.wait()
+                return
+        connection.failing.add(place)
+        self._note_down("the spill's last batch is not acknowledged in time")
+        await self._spill_all(drains, line)
+
+    async def _deliver(
+        self, flush: Flush, *, until: float | None = None
+    ) -> KafkaUnavailable | None:
         """Hand the batch to Kafka and tell everyone who waits for it; the failure, if any."""
         try:
-            sent = await self._producer.send_batch(
-                flush.builder, flush.topic.name, partition=flush.number
-            )
-            metadata = await sent
-        except (KafkaError, OSError, TimeoutError) as error:
-            failure = KafkaUnavailable(f"{flush.topic.name}: {error!r}")
-            self._fail(flush, failure)
+            offset = await self._connection.produce(flush.place, flush.builder, until=until)
+        except KafkaUnavailable as failure:
+            self._note_down(failure.message)
             return failure
-        if not flush.acked.done():
-            flush.acked.set_result(metadata.offset)
-        self.inflight_bytes -= flush.bytes
+        self._settle(flush, offset)
         return None
 
-    def _fail(self, flush: Flush, failure: KafkaUnavailable) -> None:
+    def _note_down(self, reason: str) -> None:
+        """Remember that Kafka does not acknowledge, until it does again."""
+        self._connection.down_since, self._failure = monotonic(), reason
+
+    async def _spill_all(self, drains: Drains, line: deque[Flush]) -> None:
+        """All in line to the end of the spill, and those who wait for them are told."""
+        flushes = deque(line)
+        line.clear()
+        place = flushes[0].place
+        try:
+            async with asyncio.timeout(SPILL_SECONDS):
+                await drains.spill.append(
+                    place, [record for flush in flushes for record in flush.records]
+                )
+        except (SpillRefused, TimeoutError) as error:
+            reason = f"{self.why_not()}; and the spill: {str(error) or 'its disk is too slow'}"
+            self._fail_all(flushes, KafkaUnavailable(reason))
+        else:
+            for flush in flushes:
+                self._settle(flush, SPILLED)
+        drains.start(place)
+
+    def _settle(self, flush: Flush, offset: int) -> None:
         if not flush.acked.done():
-            flush.acked.set_exception(failure)
-            flush.acked.exception()  # whoever still waits sees it; nobody waiting is no fault
+            flush.acked.set_result(offset)
+        self._let_go(flush)
+
+    def _fail_all(self, line: deque[Flush], failure: KafkaUnavailable) -> None:
+        """Tell everyone who waits for a flush in line that its outcome is unknown."""
+        while line:
+            flush = line.popleft()
+            if not flush.acked.done():
+                flush.acked.set_exception(failure)
+                flush.acked.exception()  # whoever still waits sees it; nobody waiting is no fault
+            self._let_go(flush)
+
+    def _let_go(self, flush: Flush) -> None:
+        flush.records.clear()
         self.inflight_bytes -= flush.bytes
+
+    def _is_down(self, spill: Spill) -> bool:
+        """Whether Kafka is known not to acknowledge: then nobody waits to learn it again.
+
+        The drains are what tries it; where nothing is to be drained, a batch now and then does.
+        """
+        if self._connection.producer is None:
+            return True
+        down_since = self._connection.down_since
+        if down_since is None:
+            return False
+        return bool(spill.places()) or monotonic() - down_since < CANARY_SECONDS
