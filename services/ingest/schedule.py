@@ -17,6 +17,7 @@ def jobs(settings: IngestSettings) -> tuple[Job, ...]:
 
     async def forget(now: datetime, tx: Tx) -> Sequence[Any]:
         await receipts.forget_receipts(tx, now, days=settings.receipt_days)
+        await receipts.forget_spilled(tx, now, days=settings.receipt_days)
         await receipts.forget_rejected(tx, now, days=settings.rejected_days)
         return []
 

@@ -1,5 +1,7 @@
 """What ingest is told at its start. Environment variables begin with INGEST_."""
 
+from pathlib import Path
+
 from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import SettingsConfigDict
 
@@ -24,10 +26,25 @@ class IngestSettings(StoredServiceSettings):
         description="The key that may create workspaces, and nothing else.",
     )
     ack_seconds: PositiveFloat = Field(
-        default=5.0, description="Longest a request waits for Kafka's acks, then 503, seconds."
+        default=5.0,
+        description="Longest wait for Kafka's ack, seconds; then the spill, without one 503.",
     )
     ack_seconds_when_down: PositiveFloat = Field(
-        default=2.0, description="The same while Kafka is known not to answer, seconds."
+        default=1.5,
+        description="The same while Kafka is known not to answer and no spill can take events.",
+    )
+    spill_directory: Path | None = Field(
+        default=None,
+        description="Where events stand while Kafka cannot take them, on a disk that outlives the"
+        " process; of one process alone. Without it ingest answers 503 then.",
+    )
+    spill_bytes: PositiveInt = Field(
+        default=1024 * 1024 * 1024,
+        description="Most bytes that the spill takes; not ready from 80 % on, 503 when full.",
+    )
+    audit_seconds: PositiveFloat = Field(
+        default=5.0,
+        description="How often log ends and spill files are compared with what was acknowledged.",
     )
     retry_after_seconds: PositiveInt = Field(
         default=2, description="What a 503 tells clients to wait, seconds."

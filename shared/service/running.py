@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 async def run(service: Service, roles: frozenset[Role] = frozenset(Role)) -> int:
     """Run until SIGTERM or SIGINT; the exit status. The supervisor mends what ends non-zero."""
+    if Role.API in roles and service.prepare is not None:
+        service.prepare()
     stopping = asyncio.Event()
     stop_on_signals(stopping, hard_after_seconds=service.settings.stop_seconds)
     parts = _Parts.of(service, roles)

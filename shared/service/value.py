@@ -64,6 +64,9 @@ class Service:
     checks: Mapping[str, Check] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the routes find at `request.app.state`, beside database, keys, clock and settings."""
+    prepare: Callable[[], None] | None = None
+    """Called before a process opens its HTTP door: takes what one process alone may hold. Raises
+    SystemExit with one clear line where it cannot."""
     lifespan: Lifespan | None = None
     """Opened before the first request, closed after the last: what requests themselves need."""
     front: Callable[[ASGIApp], ASGIApp] | None = None

@@ -1,13 +1,13 @@
 """The way from stamped events to Kafka: append, await the acks of all touched flushes, or refuse.
 
-The writer connects by itself and goes on trying: ingest answers 503 while Kafka is away and works
-again when Kafka does, without a restart.
+The writer connects by itself and goes on trying. While Kafka is away events go to the spill; only
+where that cannot take them either ingest answers 503. It works again when Kafka does, without a
+restart.
 """
 
 import asyncio
 import base64
 from collections.abc import Sequence
-from contextlib import suppress
 from hashlib import sha256
 from time import monotonic, perf_counter
 
@@ -20,11 +20,11 @@ from services.ingest.model.refusals import NotDurable
 from services.ingest.model.segment import Reception
 from services.ingest.model.wire import Attributes, Stamped
 from services.ingest.settings import IngestSettings
+from services.ingest.store.segments import SpillInUse
+from services.ingest.store.spill import DiskSpill, Noted
 from shared import telemetry
-from shared.bus.kafka.batches import BatchWriter
-from shared.bus.kafka.reader import KafkaUnavailable
+from shared.bus.kafka.batches import SPILL_SECONDS, BatchWriter
 from shared.bus.record import HEADERS
-from shared.bus.retry import backoff_seconds
 from shared.events.base import caused_id, partition_key
 from shared.events.ingest import (
     ACCOUNTS,
@@ -44,72 +44,83 @@ KEPT_BYTES = 512 * 1024
 
 
 class Delivery:
-    """The edge's writer, what it remembers, and whether Kafka answers."""
+    """The edge's writer, what it remembers, and whether events can be kept."""
 
-    def __init__(self, settings: IngestSettings, *, client_id: str) -> None:
+    def __init__(self, settings: IngestSettings, *, client_id: str, noted: Noted) -> None:
+        """`noted` is told of all events that stand in the spill."""
         self.recent = Recent(settings.recent_ids)
+        self.writer: BatchWriter | None = None
+        self.spill: DiskSpill | None = None
         self._settings = settings
         self._client_id = client_id
-        self._writer: BatchWriter | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._why_not: str | None = "has not connected yet"
+        self._noted = noted
         self._failed_at = 0.0
 
     def why_not_ready(self) -> str | None:
-        """What keeps events from Kafka; None while it acknowledges.
+        """What keeps events from where they are durable; None while Kafka or the spill takes them.
 
         A failure is believed for some seconds: a service that is sent nothing because it is not
         ready would else never learn that Kafka is back.
         """
-        is_old = self._writer is not None and monotonic() - self._failed_at > BELIEVED_SECONDS
-        return None if is_old else self._why_not
+        if self.writer is None:
+            return "has not started yet"
+        why_not = self.writer.why_not()
+        if why_not is None or (self.spill is not None and self.spill.why_not() is None):
+            return None
+        is_old = self.writer.is_connected and monotonic() - self._failed_at > BELIEVED_SECONDS
+        return None if is_old else why_not
+
+    def why_spill_not_ready(self) -> str | None:
+        """Why events should go elsewhere; None while the spill is well, or none is set."""
+        return None if self.spill is None else self.spill.why_not_ready()
 
     @property
     def inflight_bytes(self) -> int:
-        """Bytes handed over and not acknowledged."""
-        return self._writer.inflight_bytes if self._writer else 0
+        """Bytes handed over and not settled."""
+        return self.writer.inflight_bytes if self.writer else 0
+
+    def open_spill(self) -> None:
+        """Take the spill's directory, where one is set.
+
+        Raises SystemExit, with one clear line, where it cannot be used.
+        """
+        directory = self._settings.spill_directory
+        if directory is None:
+            return
+        try:
+            self.spill = DiskSpill(
+                directory, most_bytes=self._settings.spill_bytes, noted=self._noted
+            )
+        except (SpillInUse, OSError) as error:
+            raise SystemExit(f"settings: INGEST_SPILL_DIRECTORY: {error}") from error
 
     def start(self) -> None:
-        """Begin to connect; does not wait."""
-        self._connecting = asyncio.create_task(self._connect())
+        """Begin to connect, and to drain what an earlier life has left; does not wait."""
+        self.writer = BatchWriter(
+            client_id=self._client_id,
+            settings=self._settings.kafka,
+            spill=self.spill,
+            ack_seconds=self._settings.ack_seconds,
+            ack_seconds_when_down=self._settings.ack_seconds_when_down,
+        )
+        self.writer.start_connecting(TOPICS)
 
     async def stop(self) -> None:
-        """Send what is open and close."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._connecting
-        if self._writer is not None:
-            with suppress(TimeoutError):
-                await self._writer.stop()
-
-    async def _connect(self) -> None:
-        tries = 0
-        while True:
-            writer = BatchWriter(client_id=self._client_id, settings=self._settings.kafka)
-            try:
-                await writer.start(TOPICS)
-            except KafkaUnavailable as error:
-                self._why_not = error.message
-                log.warning("edge_cannot_connect", error=error.message)
-                with suppress(TimeoutError, KafkaUnavailable):
-                    await writer.stop()
-                await asyncio.sleep(backoff_seconds(tries))
-                tries += 1
-            else:
-                self._writer, self._why_not = writer, None
-                return
+        """Send what is open; what Kafka does not acknowledge in time goes to the spill."""
+        if self.writer is not None:
+            await self.writer.stop()
+        if self.spill is not None:
+            await self.spill.close()
 
     # --- one request ---
 
     def hand_over(self, intake: Intake, reception: Reception, key_id: str) -> tuple[set[Ack], int]:
         """Append all events of a slice that are new, and the refused ones to their own topic.
 
-        Answers the acks to await, and how many were repeats. Raises NotDurable without Kafka.
+        Answers the acks to await, and how many were repeats.
         """
-        writer = self._writer
-        if writer is None:
-            raise NotDurable("Kafka has not been reached yet; send the events again")
+        writer = self.writer
+        assert writer is not None, "requests come after the start"
         workspace, recent = reception.workspace, self.recent
         acks: set[Ack] = set()
         repeats = 0
@@ -133,10 +144,16 @@ class Delivery:
         return acks, repeats
 
     async def stand(self, acks: set[Ack]) -> None:
-        """Wait until all `acks` are good. Raises NotDurable when one is not within the deadline."""
-        is_down = self.why_not_ready() is not None
+        """Wait until all `acks` are good: in Kafka, or in the spill.
+
+        Raises NotDurable when one is not within the deadline. With a spill every flush has a
+        deadline of its own, so that this one never ends first.
+        """
         settings = self._settings
+        is_down = self.why_not_ready() is not None
         deadline = settings.ack_seconds_when_down if is_down else settings.ack_seconds
+        if self.spill is not None:
+            deadline += SPILL_SECONDS
         started = perf_counter()
         _, pending = await asyncio.wait(acks, timeout=deadline)
         telemetry.INGEST_PRODUCE_SECONDS.observe(perf_counter() - started)
@@ -144,18 +161,17 @@ class Delivery:
         failed = [ack for ack in acks if ack.done() and ack.exception() is not None]
         if pending or failed:
             self._unacknowledged(len(pending), failed)
-        self._why_not = None
 
     def _unacknowledged(self, pending: int, failed: Sequence[Ack]) -> None:
-        """What becomes of events whose flush is not acknowledged: the one place that decides it.
+        """What becomes of events that neither Kafka nor the spill has for sure.
 
         Their outcome is unknown, the client has to send them again; a flush that is acknowledged
         later makes that repeat a duplicate.
         """
         reason = str(failed[0].exception()) if failed else "did not acknowledge in time"
-        self._why_not, self._failed_at = reason, monotonic()
+        self._failed_at = monotonic()
         log.warning("not_durable", pending=pending, failed=len(failed), reason=reason)
-        raise NotDurable("Kafka did not acknowledge the events; send them again")
+        raise NotDurable("the events cannot be kept safely now; send them again")
 
 
 def rejected(refused: Refused, reception: Reception, key_id: str) -> Stamped:

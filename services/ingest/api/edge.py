@@ -445,6 +445,7 @@ def _taken(whole: Intake, repeats: int, lines: list[int] | None) -> bytes:
 
 def _count(source: str, whole: Intake, repeats: int) -> None:
     events = telemetry.INGEST_EVENTS
+    telemetry.INGEST_ACKNOWLEDGED.inc(len(whole.stamped) - repeats + len(whole.refused))
     events.labels(source, "accepted").inc(len(whole.stamped) - repeats)
     if repeats:
         events.labels(source, "duplicate").inc(repeats)

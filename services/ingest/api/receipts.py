@@ -44,11 +44,13 @@ class Receipt(BaseModel):
 
     message_id: str = Field(description="The id it came with, or that we gave it.")
     status: Literal["accepted", "duplicate", "rejected", "spilled"] = Field(
-        description="A repeat never turns accepted into anything worse."
+        description="A repeat never turns accepted into anything worse; spilled becomes accepted."
     )
     topic: str = Field(description="Kafka topic.")
     partition: int = Field(description="Partition of the topic.")
-    offset: int = Field(description="Place in the partition.")
+    offset: int | None = Field(
+        description="Place in the partition; null while it waits in the spill."
+    )
     reason: str | None = Field(default=None, description="Stable code, where it was rejected.")
     processed_by: dict[str, Processed] = Field(
         description="The services that read the topic and have passed the event."

@@ -24,13 +24,22 @@ SHOWN_BYTES = 32 * 1024 + 1  # of a dead letter; one more than the largest event
 
 
 class Receipt(NamedTuple):
-    """What became of one event."""
+    """What became of one event. `offset` is None while it waits in the spill."""
 
     status: str
     reason: str | None
     topic: str
     partition: int
-    offset: int
+    offset: int | None
+
+
+class SpilledReceipt(NamedTuple):
+    """An event that stands in the spill, and where it will stand in Kafka."""
+
+    workspace: str
+    message_id: str
+    topic: str
+    partition: int
 
 
 class DeadLetterItem(NamedTuple):
@@ -154,6 +163,25 @@ async def append_rejected(tx: Tx, batch: Sequence[Received[EventRejected]]) -> N
     )
 
 
+async def append_spilled(tx: Tx, spilled: Sequence[SpilledReceipt]) -> None:
+    """Note events that wait in the spill. No projection: told by the edge that has them."""
+    await tx.execute(
+        text(
+            "INSERT INTO spilled_receipt (id, workspace, topic, part, spilled_at)"
+            " SELECT DISTINCT ON (id) id, workspace, topic, part, now() FROM"
+            " unnest(CAST(:ids AS bytea[]), CAST(:workspaces AS text[]), CAST(:topics AS text[]),"
+            " CAST(:parts AS integer[])) AS u(id, workspace, topic, part)"
+            " ORDER BY id ON CONFLICT DO NOTHING"
+        ),
+        {
+            "ids": [receipt_id(one.workspace, one.message_id) for one in spilled],
+            "workspaces": [one.workspace for one in spilled],
+            "topics": [one.topic for one in spilled],
+            "parts": [one.partition for one in spilled],
+        },
+    )
+
+
 async def append_progress(tx: Tx, batch: Sequence[Received[Progressed]]) -> None:
     """Note how far services have read. A step back (a rebuild) is left out: the first time counts.
 
@@ -205,11 +233,18 @@ def _service(received: Received[Any]) -> str:
 
 
 async def get_receipt(tx: Tx, workspace: str, message_id: str) -> Receipt | None:
-    """What became of an event: its acceptance before any refusal, the first before any repeat."""
+    """What became of an event: its acceptance before any refusal, the first before any repeat.
+
+    What the edge told of its spill counts only until Kafka has the event.
+    """
     found = await rows(
         tx,
-        'SELECT status, reason, topic, part, "offset" FROM receipt WHERE id = :id'
-        " ORDER BY status = 'accepted' DESC, appended_at LIMIT 1",
+        'SELECT status, reason, topic, part, "offset" FROM'
+        ' (SELECT status, reason, topic, part, "offset", appended_at AS at'
+        "  FROM receipt WHERE id = :id UNION ALL"
+        "  SELECT 'spilled', NULL, topic, part, NULL, spilled_at"
+        "  FROM spilled_receipt WHERE id = :id) AS told"
+        " ORDER BY status = 'accepted' DESC, status = 'rejected' DESC, at LIMIT 1",
         {"id": receipt_id(workspace, message_id)},
     )
     return Receipt(*found[0]) if found else None
@@ -313,6 +348,18 @@ async def forget_receipts(tx: Tx, now: datetime, *, days: int) -> None:
     bound = now.date() - timedelta(days=days)
     for table in ("receipt", "progress"):
         await drop_day_partitions(tx, table, before=bound)
+
+
+async def forget_spilled(tx: Tx, now: datetime, *, days: int) -> None:
+    """Delete what the spill was noted for and Kafka has by now, some thousands a run."""
+    await tx.execute(
+        text(
+            "DELETE FROM spilled_receipt WHERE id IN (SELECT id FROM spilled_receipt s"
+            " WHERE spilled_at < :bound OR EXISTS (SELECT FROM receipt r WHERE r.id = s.id)"
+            " ORDER BY spilled_at LIMIT :limit)"
+        ),
+        {"bound": now - timedelta(days=days), "limit": FORGOTTEN_AT_ONCE},
+    )
 
 
 async def forget_rejected(tx: Tx, now: datetime, *, days: int) -> None:
