@@ -164,7 +164,11 @@ def _plain(stack: Stack) -> Iterator[tuple[Form, Form]]:
 def _mainstay(stack: Stack) -> Iterator[Form]:
     """The real service, all roles, with a workspace and its write key."""
     port = reserve()
-    told = {"OPERATOR_KEY": OPERATOR_KEY, "INGEST_PORT": str(port.port)}
+    told = {
+        "OPERATOR_KEY": OPERATOR_KEY,
+        "INGEST_PORT": str(port.port),
+        "INGEST_SPILL_DIRECTORY": str(stack.home / "ingest-spill"),
+    }
     url = stack.create_migrated_database("ingest", told)
     environment = {**told, **stack.environment("ingest", url)}
     with measured(

@@ -14,6 +14,7 @@ CHOICE_FILE = HOME / "stack.json"
 LOCK_FILE = HOME / "lock"
 LOGS = HOME / "log"
 RECORDS = HOME / "run"
+SPILL = HOME / "ingest-spill"  # events that ingest has acknowledged while Kafka was away
 
 # Survives `make reset`: what installs the project.
 KEPT_BY_RESET = ("uv",)

@@ -10,7 +10,7 @@ import httpx
 from deploy.local import contents, migrated, processes, supervisor
 from deploy.local.credentials import Credentials
 from deploy.local.errors import StackError
-from deploy.local.layout import log_of
+from deploy.local.layout import SPILL, log_of
 from deploy.local.ports import HOST, require_free
 from deploy.local.progress import step
 from deploy.local.servers import Servers
@@ -161,6 +161,7 @@ def _told(service: Service, servers: Servers, credentials: Credentials) -> Mappi
         told[service.database_variable] = servers.database_urls[service.name]
     if service.name == "ingest":
         told["OPERATOR_KEY"] = credentials.get_or_draw("OPERATOR_KEY")
+        told["INGEST_SPILL_DIRECTORY"] = str(SPILL)
     if service.name == CONSOLE:
         told["CONSOLE_DEFAULT_KEY"] = credentials.get("READ_KEY") or ""
         told["CONSOLE_SESSION_SECRET"] = credentials.get_or_draw("CONSOLE_SESSION_SECRET")
