@@ -126,7 +126,7 @@ def _native() -> Iterator[TemporaryStack]:
         postgres.start()
         kafka.start()
         contents.create_topics(kafka.bootstrap, kafka.replication_factor)
-        addresses = _with_roles(postgres.administrator_url(), home)
+        addresses = with_roles(postgres.administrator_url(), home)
         yield TemporaryStack(kafka.bootstrap, addresses, kafka, postgres)
 
 
@@ -141,7 +141,7 @@ def _containers() -> Iterator[TemporaryStack]:
         postgres_container() as administrator_url,
     ):
         contents.create_topics(bootstrap, 1)
-        addresses = _with_roles(administrator_url, home)
+        addresses = with_roles(administrator_url, home)
         yield TemporaryStack(bootstrap, addresses)
 
 
@@ -154,7 +154,8 @@ def _of_addresses(given: Mapping[str, str]) -> TemporaryStack:
     return TemporaryStack(bootstrap, addresses)
 
 
-def _with_roles(administrator_url: str, home: Path) -> Mapping[str, DatabaseAddress]:
+def with_roles(administrator_url: str, home: Path) -> Mapping[str, DatabaseAddress]:
+    """A role and a database of its own for every service; `home` keeps the passwords."""
     credentials = Credentials(home / "credentials.json")
     passwords = {service.role: credentials.get_or_draw(service.role) for service in WITH_DATABASE}
     contents.create_databases(administrator_url, passwords)

@@ -1,0 +1,305 @@
+"""What faults happen to: three brokers, a durable PostgreSQL, ingest, health and the toy."""
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+from aiokafka.errors import KafkaError
+
+from deploy.local import contents
+from deploy.local.kafka.cluster import Kafka, three_brokers
+from deploy.local.kafka.quick_start import prepare_runtime
+from deploy.local.kafka.training import train
+from deploy.local.ports import reserve
+from deploy.local.postgres.programs import find_programs
+from deploy.local.postgres.server import Postgres
+from deploy.local.services import named
+from deploy.local.waiting import ask, wait_until
+from shared.bus.kafka import topics
+from tests.faults import oracle, raw, toy
+from tests.faults.fleet import Fleet, Worker
+from tests.faults.oracle import Sources
+from tests.support.homes import new_home
+from tests.support.mainstay import OPERATOR_KEY
+from tests.support.stack import TemporaryStack, temporary_home, with_roles
+
+SERVICES = ("ingest", "health", "metrics")  # the toy lives as metrics
+LOOK_SECONDS = 0.15
+# Small batches: a fault then falls between many, not into one.
+BATCHES = {"KAFKA_BATCH_RECORDS": "300", "KAFKA_BATCH_WAIT_MS": "100"}
+BROKERS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A fresh workspace and the key that writes to it."""
+
+    workspace: str
+    key: str
+
+
+@dataclass(frozen=True)
+class World:
+    """The running system, and everything a fault needs to get at."""
+
+    home: Path
+    kafka: Kafka
+    postgres: Postgres
+    sources: Sources
+    fleet: Fleet
+    ingest: Worker
+    health: Worker
+    toy: Worker
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Every service process, peers too."""
+        return self.fleet.workers
+
+    def new_tenant(self) -> Tenant:
+        """A fresh workspace."""
+        workspace = f"w{secrets.token_hex(5)}"
+        answer = httpx.post(
+            f"{self.ingest.url}/v1/workspaces",
+            headers={"authorization": f"Bearer {OPERATOR_KEY}"},
+            json={
+                "id": workspace,
+                "name": "Tenant",
+                "time_zone": "Asia/Seoul",
+                "reporting_currency": "KRW",
+                "locale": "ko",
+                "gross_margin": "0.8",
+            },
+            timeout=30,
+            trust_env=False,
+        )
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+        return Tenant(workspace, answer.json()["keys"]["write"])
+
+    @contextmanager
+    def peer_of(self, worker: Worker, *wrapper: str) -> Iterator[Worker]:
+        """A second process of the same service, on the same database and in the same group."""
+        peer = self.fleet.add(
+            Worker(
+                name=f"{worker.name}-peer",
+                command=worker.command,
+                environment=worker.environment,
+                port_variable=worker.port_variable,
+                home=worker.home,
+                wrapper=wrapper,
+            )
+        )
+        peer.start()
+        try:
+            yield peer
+        finally:
+            self.fleet.remove(peer)
+
+    # --- brokers ---
+
+    def leader_of(self, topic: str, number: int) -> int:
+        """The id of the broker that leads a partition; -1 where none does."""
+        return ask(raw.leaders_of(self.kafka.bootstrap, [topic]))[topic][number]
+
+    def busiest_leader(self, topic: str = oracle.USAGE) -> int:
+        """The broker that leads most partitions of a topic."""
+        leaders = list(ask(raw.leaders_of(self.kafka.bootstrap, [topic]))[topic].values())
+        return max(BROKERS, key=leaders.count)
+
+    def kill_broker(self, number: int) -> int:
+        """SIGKILL; its pid."""
+        pid = self.broker_pid(number)
+        self.kafka.kill_node(number)
+        return pid
+
+    def broker_pid(self, number: int) -> int:
+        """Its process; 0 while it does not run."""
+        process = self.kafka.process(number)
+        return process.pid if process else 0
+
+    def pause_broker(self, number: int) -> None:
+        """SIGSTOP: its port still takes connections, and nothing answers."""
+        os.kill(self.broker_pid(number), signal.SIGSTOP)
+
+    def resume_broker(self, number: int) -> None:
+        """SIGCONT."""
+        if pid := self.broker_pid(number):
+            os.kill(pid, signal.SIGCONT)
+
+    def start_brokers(self) -> None:
+        """Bring back whichever broker does not run; wait until all serve."""
+        for number in BROKERS:
+            self.resume_broker(number)
+            self.kafka.start_node(number)
+        self.kafka.wait_ready()
+
+    def await_replicas(self, timeout_seconds: float = 60) -> None:
+        """Wait until every partition has a leader and leadership is spread again."""
+        wait_until(
+            lambda: (
+                -1
+                not in ask(raw.leaders_of(self.kafka.bootstrap, [oracle.USAGE]))[
+                    oracle.USAGE
+                ].values()
+            ),
+            timeout_seconds=timeout_seconds,
+        )
+
+    # --- coming to rest ---
+
+    def heal(self) -> None:
+        """Take every fault away, whatever a row has left behind."""
+        self.start_brokers()
+        self.postgres.start()
+        for worker in self.workers:
+            worker.resume()
+            worker.start()
+            worker.wait_ready()
+
+    def await_rest(self, within_seconds: float) -> float | None:
+        """Seconds until everything that stands in a topic is applied and told; None when never."""
+        began = time.monotonic()
+        calm = _Calm(self.sources, self.ingest)
+        while time.monotonic() - began < within_seconds:
+            if calm.looks_at_rest():
+                return time.monotonic() - began
+            time.sleep(LOOK_SECONDS)
+        return None
+
+    def why_restless(self) -> str:
+        """What is still to be done, in words."""
+        return _Calm(self.sources, self.ingest).why_not() or "at rest"
+
+
+class _Calm:
+    """Whether nothing moves any more: two looks in a row, because one move causes the next."""
+
+    def __init__(self, sources: Sources, ingest: Worker) -> None:
+        self._sources = sources
+        self._ingest = ingest
+        self._before: Mapping[object, int] | None = None
+
+    def looks_at_rest(self) -> bool:
+        ends = self._ends_when_done()
+        same = ends is not None and ends == self._before
+        self._before = ends
+        return same
+
+    def why_not(self) -> str | None:
+        try:
+            offsets, ends, waiting = ask(_moves(self._sources))
+        except (OSError, TimeoutError, KafkaError, asyncpg.PostgresError) as error:
+            return repr(error)
+        behind = [
+            f"{database} {group} {place.topic}/{place.number} {position} of {ends[place]}"
+            for (database, group, place), position in offsets.items()
+            if position != ends[place]
+        ]
+        spilled = self._ingest.metric("ingest_spill_events")
+        outbox = {name: count for name, count in waiting.items() if count}
+        if behind or outbox or spilled:
+            return f"behind: {behind[:8]}, outbox: {outbox}, spilled: {spilled}"
+        return None
+
+    def _ends_when_done(self) -> Mapping[object, int] | None:
+        with suppress(OSError, TimeoutError, KafkaError, asyncpg.PostgresError):
+            offsets, ends, waiting = ask(_moves(self._sources))
+            is_read = all(position == ends[place] for (*_, place), position in offsets.items())
+            spilled = self._ingest.metric("ingest_spill_events")
+            if is_read and not any(waiting.values()) and not spilled:
+                return dict(ends)
+        return None
+
+
+async def _moves(
+    sources: Sources,
+) -> tuple[dict[tuple[str, str, raw.Place], int], dict[raw.Place, int], dict[str, int]]:
+    offsets = await oracle.all_offsets(sources)
+    ends = await raw.log_ends(sources.bootstrap, {place for *_, place in offsets})
+    return offsets, ends, await oracle.outboxes(sources)
+
+
+# --- bringing it up ------------------------------------------------------------------------------
+
+
+@contextmanager
+def running_world() -> Iterator[World]:
+    """Everything up and ready, on data of its own."""
+    runtime, programs = prepare_runtime(), find_programs()
+    with temporary_home() as home, ExitStack() as started:
+        train(runtime, home)
+        port = reserve()
+        kafka = three_brokers(home, runtime)
+        postgres = Postgres(home, programs, port.port, durable=True)
+        started.callback(port.release)
+        started.callback(kafka.stop)
+        started.callback(postgres.stop)
+        postgres.start()
+        kafka.start()
+        contents.create_topics(kafka.bootstrap, kafka.replication_factor)
+        ask(
+            topics.create(kafka.bootstrap, [toy.NOTED], replication_factor=kafka.replication_factor)
+        )
+        stack = TemporaryStack(
+            kafka.bootstrap, with_roles(postgres.administrator_url(), home), kafka, postgres
+        )
+        databases = {name: stack.fresh_database(name) for name in SERVICES}
+        ask(_create_toy_tables(databases["metrics"]))
+        yield from _with_services(home, kafka, postgres, databases, started)
+
+
+def _with_services(
+    home: Path,
+    kafka: Kafka,
+    postgres: Postgres,
+    databases: Mapping[str, str],
+    started: ExitStack,
+) -> Iterator[World]:
+    fleet = Fleet()
+    started.callback(fleet.stop)
+    environment = {
+        "KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "KAFKA_GROUP_SUFFIX": f".{secrets.token_hex(4)}",
+        "OPERATOR_KEY": OPERATOR_KEY,
+        "INGEST_SPILL_DIRECTORY": str(home / "spill"),
+        **BATCHES,
+        **{f"DATABASE_URL_{name.upper()}": url for name, url in databases.items()},
+    }
+    (home / "spill").mkdir()
+    logs = new_home("faults")
+
+    def worker(name: str, module: str, service: str) -> Worker:
+        command = (module, "run")
+        variable = named(service).port_variable
+        return fleet.add(Worker(name, command, environment, variable, logs))
+
+    world = World(
+        home=home,
+        kafka=kafka,
+        postgres=postgres,
+        sources=Sources(kafka.bootstrap, databases),
+        fleet=fleet,
+        ingest=worker("ingest", "services.ingest", "ingest"),
+        health=worker("health", "services.health", "health"),
+        toy=worker("toy", "tests.faults.toy", "metrics"),
+    )
+    fleet.start()
+    for one in world.workers:
+        one.start()
+    for one in world.workers:
+        one.wait_ready()
+    yield world
+
+
+async def _create_toy_tables(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    for statement in toy.TABLES:
+        await connection.execute(statement)
+    await connection.close()
