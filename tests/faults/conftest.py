@@ -40,7 +40,6 @@ def trial(request: pytest.FixtureRequest, form: Form, world: World) -> Iterator[
     marker = request.node.get_closest_marker("fault")
     assert marker is not None
     entry: Row = marker.args[0]
-    world.heal()
     yield Trial(entry, form, world, seed=seed_of(request.config))
     world.heal()
 

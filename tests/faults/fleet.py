@@ -49,6 +49,7 @@ class Worker:
     port: Reservation = field(default_factory=reserve)
     lives: list[Life] = field(default_factory=list)
     wanted: bool = False
+    usual: tuple[str, ...] = ()
     wrapper: tuple[str, ...] = ()
     _child: subprocess.Popen[bytes] | None = None
     _restart_at: float = 0.0
@@ -113,12 +114,19 @@ class Worker:
 
         `wait`: until it is ready, before the block begins.
         """
-        usual = self.environment
-        self._becomes(wrapper, {**usual, **(environment or {})}, wait=wait)
+        told = self.environment
+        self._becomes((*self.usual, *wrapper), {**told, **(environment or {})}, wait=wait)
         try:
             yield
         finally:
-            self._becomes((), usual, wait=True)
+            self._becomes(self.usual, told, wait=True)
+
+    def is_usually(self, wrapper: tuple[str, ...]) -> None:
+        """Run it with these words from now on, unless a block says otherwise; does not wait."""
+        if wrapper != self.usual:
+            self.stop()
+            self.usual = self.wrapper = wrapper
+            self.start()
 
     def _becomes(
         self, wrapper: tuple[str, ...], environment: Mapping[str, str], *, wait: bool

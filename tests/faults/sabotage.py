@@ -96,12 +96,12 @@ def without_outbox_cursor() -> None:
         nonlocal last
         found = await tx.execute(
             text(
-                "SELECT id, topic, key, payload FROM outbox WHERE id > :last"
+                "SELECT day, id, topic, key, payload FROM outbox WHERE id > :last"
                 " ORDER BY id LIMIT :limit"
             ),
             {"last": last, "limit": limit},
         )
-        rows = [OutboxRow(row.id, row.topic, row.key, bytes(row.payload)) for row in found]
+        rows = [OutboxRow(r.day, r.id, r.topic, r.key, bytes(r.payload)) for r in found]
         last = max((row.id for row in rows), default=last)
         return rows
 
@@ -163,12 +163,13 @@ def without_request_bounds() -> None:
 
 def without_watchdog() -> None:
     """Nobody looks whether the loop and the lanes get on."""
-    from shared.service import running  # noqa: PLC0415
+    from shared.service.watchdog import LaneWatchdog, LoopWatchdog  # noqa: PLC0415
 
-    async def watch(*_: Any, stopping: asyncio.Event, **__: Any) -> None:
+    async def rest(_: Any, stopping: asyncio.Event) -> None:
         await stopping.wait()
 
-    replace(running, "watch", lambda _: watch)
+    replace(LoopWatchdog, "_watch", lambda _: lambda *_: None)
+    replace(LaneWatchdog, "run", lambda _: rest)
 
 
 def without_sorted_locks() -> None:

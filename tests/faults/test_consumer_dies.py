@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from deploy.local.waiting import wait_until
 from tests.faults.fleet import Worker
 from tests.faults.sabotage import CONSUMER_POINTS
-from tests.faults.trial import Trial, row
+from tests.faults.trial import Load, Trial, row
+
+STALLED = 70  # exit status of a process whose loop stood still
 
 
 def kill_in_turn(trial: Trial, workers: Sequence[Worker], kills: int) -> None:
@@ -18,13 +20,8 @@ def kill_in_turn(trial: Trial, workers: Sequence[Worker], kills: int) -> None:
         worker.kill()
 
 
-def group(trial: Trial) -> tuple[str, ...]:
-    """Words for a worker that may wait less for dead members of its group in the smoke form."""
-    return trial.scaled(smoke=("--quick-group",), full=())
-
-
 def await_deaths(worker: Worker, since: float, deaths: int, timeout_seconds: float) -> None:
-    """Wait until a worker has ended by itself so often."""
+    """Wait until a worker has ended so often since an instant."""
     assert wait_until(
         lambda: len(worker.restarts_since(since)) >= deaths, timeout_seconds=timeout_seconds
     ), f"{worker.name} died {len(worker.restarts_since(since))} times of {deaths}"
@@ -39,24 +36,135 @@ def await_deaths(worker: Worker, since: float, deaths: int, timeout_seconds: flo
 )
 def test_a_consumer_killed_at_any_instruction_loses_and_doubles_nothing(trial: Trial):
     toy, health = trial.world.toy, trial.world.health
-    kills = trial.scaled(smoke=4, full=200)
+    kills = trial.scaled(smoke=3, full=200)
     deaths = trial.scaled(smoke=1, full=5) * len(CONSUMER_POINTS)
     points = [word for point in CONSUMER_POINTS for word in ("--die-at", point)]
-    dying = (*group(trial), *points, "--in-turn", "--probability", "0.3", "--seed", trial.seed)
+    dying = (*points, "--in-turn", "--probability", "0.3", "--seed", trial.seed)
 
     with trial.load() as load:
-        with toy.running_as(*group(trial)), health.running_as(*group(trial)):
-            kill_in_turn(trial, (toy, health), kills)
+        kill_in_turn(trial, (toy, health), kills)
         at = time.time()
-        with toy.running_as(*dying, wait=False), health.running_as(*dying, wait=False):
-            for worker in (toy, health):
-                await_deaths(worker, at, deaths + 1, timeout_seconds=deaths * 40)
-    trial.fired(kills=kills, deaths_at_points=2 * deaths)
+        with toy.running_as(*dying, wait=False):
+            await_deaths(toy, at, deaths + 1, timeout_seconds=deaths * 40)
+    trial.fired(kills=kills, deaths_at_points=deaths)
     trial.assert_whole(load)
 
-    dying = (*group(trial), "--without", "one_transaction", "--die-at", "after_cas", "--nth", "2")
+    dying = ("--without", "one_transaction", "--die-at", "after_cas", "--nth", "2")
     with trial.load() as control:
         at = time.time()
         with toy.running_as(*dying, wait=False):
-            await_deaths(toy, at, 3, timeout_seconds=120)
+            await_deaths(toy, at, 2, timeout_seconds=120)
     trial.assert_broken(control, "R2", without="offset and effect in one transaction")
+
+
+@row(
+    2,
+    "kill -9 of a consumer and of a broker together",
+    how="SIGKILL to the toy, to health and to the leader of most partitions at one moment",
+    heals_within_seconds=60,
+)
+def test_a_consumer_and_its_broker_killed_together_lose_and_double_nothing(trial: Trial):
+    world = trial.world
+
+    def strike() -> None:
+        broker = world.busiest_leader()
+        world.kill_broker(broker)
+        world.toy.kill()
+        world.health.kill()
+        time.sleep(trial.chance.uniform(1, 4))
+        world.start_brokers()
+
+    times = trial.scaled(smoke=1, full=3)
+    with trial.load() as load:
+        for _ in range(times):
+            strike()
+            load.await_more(20)
+    trial.fired(brokers_killed=times, consumers_killed=2 * times)
+    trial.assert_whole(load)
+
+    dying = ("--without", "one_transaction", "--die-at", "after_cas", "--nth", "2")
+    with trial.load() as control:
+        at = time.time()
+        with world.toy.running_as(*dying, wait=False):
+            await_deaths(world.toy, at, 2, timeout_seconds=120)
+            strike()
+    trial.assert_broken(control, "R2", without="offset and effect in one transaction")
+
+
+def freeze_until_passed(trial: Trial, load: Load, *without: str) -> float:
+    """The toy freezes before it moves an offset, a peer takes its partitions over and goes on;
+    then the toy thaws. Batches it was refused afterwards.
+    """
+    toy = trial.world.toy
+    unprotected = [word for name in without for word in ("--without", name)]
+    with (
+        toy.running_as("--stop-at", "before_cas", "--nth", "5", *unprotected, wait=False),
+        trial.world.peer_of(toy, *unprotected),
+    ):
+        assert wait_until(toy.is_paused, timeout_seconds=60), "the toy did not freeze"
+        frozen_at = time.monotonic()
+        standing = trial.world.toys_offsets()
+        load.await_more(100)
+        assert wait_until(lambda: trial.world.toys_offsets_passed(standing), timeout_seconds=90), (
+            "no peer took over"
+        )
+        least = trial.scaled(smoke=0.0, full=60.0)
+        time.sleep(max(0.0, least - (time.monotonic() - frozen_at)))
+        toy.resume()
+        load.await_more(100)
+        return toy.metric("consumer_fenced_total")
+
+
+@row(
+    3,
+    "a consumer frozen in the middle of a batch that comes back as a zombie",
+    how="SIGSTOP before the compare-and-set, a peer takes over, SIGCONT",
+    heals_within_seconds=30,
+    in_smoke=True,
+)
+def test_a_zombie_that_thaws_is_refused(trial: Trial):
+    with trial.load() as load:
+        fenced = freeze_until_passed(trial, load)
+    trial.fired(fenced=fenced)
+    trial.assert_whole(load)
+
+    with trial.load() as control:
+        freeze_until_passed(trial, control, "cas", "inbox")
+    trial.assert_broken(control, "R2", without="compare-and-set and inbox")
+
+
+@row(
+    4,
+    "the event loop stands still for 15 s",
+    how="time.sleep(15) in the middle of a transaction",
+    heals_within_seconds=30,
+    allows=frozenset({"loop_stalled"}),
+)
+def test_a_stalled_loop_ends_the_process_and_nothing_is_lost(trial: Trial):
+    toy = trial.world.toy
+    stalling = ("--stall-at", "before_commit", "--nth", "3")
+
+    def stall(*words: str) -> list[int | None]:
+        at = time.time()
+        with toy.running_as(*stalling, *words, wait=False):
+            assert wait_until(lambda: "sabotage_fired" in toy.last_lines(), timeout_seconds=60)
+            began = time.monotonic()
+            wait_until(lambda: bool(ends_by_itself(toy, at)), timeout_seconds=14)
+            ends = ends_by_itself(toy, at)
+            time.sleep(max(0.0, 14 - (time.monotonic() - began)) if not ends else 0.0)
+            return ends
+
+    with trial.load() as load:
+        ends = stall()
+    trial.fired(ended_by_watchdog=ends.count(STALLED))
+    trial.assert_whole(load)
+
+    with trial.load():
+        ends = stall("--without", "watchdog")
+    assert STALLED not in ends
+    trial.control_failed("watchdog", "the process does not end")
+
+
+def ends_by_itself(worker: Worker, since: float) -> list[int | None]:
+    """Exit statuses of a worker since an instant, but for orderly ends."""
+    return [life.exit_code for life in worker.restarts_since(since) if life.exit_code]

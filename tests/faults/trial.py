@@ -122,7 +122,7 @@ class Load:
 
     def count_acknowledged(self) -> int:
         """Events told 200 so far."""
-        return len(self.ledger.acknowledged())
+        return self.ledger.count_acknowledged()
 
     def await_more(self, events: int, timeout_seconds: float = 60) -> None:
         """Wait until that many more events are told 200."""
@@ -143,6 +143,9 @@ class Trial:
         self.chance = random.Random(self.seed)
         self.result = Result(entry, form, self.seed)
         print(f"\nrow {entry.number} ({form}): seed {seed}")
+        for worker in world.workers:
+            worker.is_usually(self.scaled(smoke=("--quick-group",), full=()))
+        world.heal()
 
     def scaled(self, *, smoke: Scaled, full: Scaled) -> Scaled:
         """How much of the fault this form takes."""

@@ -85,7 +85,10 @@ class World:
 
     @contextmanager
     def peer_of(self, worker: Worker, *wrapper: str) -> Iterator[Worker]:
-        """A second process of the same service, on the same database and in the same group."""
+        """A second process of the same service, on the same database and in the same group; ready.
+
+        `wrapper`: words for `tests.faults.sabotage`, beside the usual ones.
+        """
         peer = self.fleet.add(
             Worker(
                 name=f"{worker.name}-peer",
@@ -93,11 +96,13 @@ class World:
                 environment=worker.environment,
                 port_variable=worker.port_variable,
                 home=worker.home,
-                wrapper=wrapper,
+                usual=worker.usual,
+                wrapper=(*worker.usual, *wrapper),
             )
         )
         peer.start()
         try:
+            peer.wait_ready()
             yield peer
         finally:
             self.fleet.remove(peer)
@@ -151,6 +156,19 @@ class World:
             ),
             timeout_seconds=timeout_seconds,
         )
+
+    # --- progress ---
+
+    def toys_offsets(self) -> Mapping[raw.Place, int]:
+        """How far the toy has read each partition."""
+        found = ask(oracle.all_offsets(self.sources))
+        return {place: offset for (name, _, place), offset in found.items() if name == "metrics"}
+
+    def toys_offsets_passed(self, before: Mapping[raw.Place, int]) -> bool:
+        """Whether every partition that has moved on in the log since then is read further too."""
+        now = self.toys_offsets()
+        ends = ask(raw.log_ends(self.kafka.bootstrap, list(before)))
+        return all(now[place] > offset for place, offset in before.items() if ends[place] > offset)
 
     # --- coming to rest ---
 
