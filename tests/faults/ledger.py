@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ class Outcome(NamedTuple):
     status: int
     seconds: float
     events: int
+    account: str
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,18 @@ class Ledger:
         whole = self.outcomes_file.read_text().rpartition("\n")[0]
         return [Outcome(*json.loads(line)) for line in whole.splitlines()]
 
-    def first_success_after(self, at: float) -> float | None:
-        """Seconds from `at` to the first 200 whose request began after it; None without one."""
-        after = [
-            outcome.at - at
-            for outcome in self.outcomes()
-            if outcome.status == 200 and outcome.at - outcome.seconds >= at
-        ]
-        return min(after, default=None)
+    def served_since(self, at: float) -> set[str]:
+        """Accounts of which a request that began after `at` was told 200."""
+        return {o.account for o in self.outcomes() if o.status == 200 and o.at - o.seconds >= at}
 
-    def longest_silence(self, since: float, until: float) -> float:
-        """Most seconds without any 200 between two instants."""
-        marks = [o.at for o in self.outcomes() if o.status == 200 and since <= o.at <= until]
-        edges = [since, *marks, until]
-        return max(later - earlier for earlier, later in pairwise(edges))
+    def slowest(self, status: int, *, since: float, until: float) -> float:
+        """Most seconds that a request with that status took, of those answered in between."""
+        found = [o.seconds for o in self.outcomes() if o.status == status and since < o.at < until]
+        return max(found, default=0.0)
 
-    def count(self, status: int, *, since: float = 0.0) -> int:
-        """Requests with that status."""
-        return sum(o.status == status and o.at >= since for o in self.outcomes())
+    def count(self, status: int, *, since: float = 0.0, until: float = float("inf")) -> int:
+        """Requests with that status that were answered in between."""
+        return sum(o.status == status and since <= o.at <= until for o in self.outcomes())
 
     def _lines(self, kind: str) -> list[list[str]]:
         if not self.events_file.exists():

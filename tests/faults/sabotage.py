@@ -140,25 +140,39 @@ def without_ack_wait() -> None:
 
 def without_acks_of_all() -> None:
     """One broker's word is enough for a 200."""
-    from shared.bus.kafka import batches, writer  # noqa: PLC0415
-
-    def lax(make: Function) -> Function:
-        def producer(*arguments: Any, **options: Any) -> Any:
-            made = make(*arguments, **options)
-            made._sender._acks = 1
-            return made
-
-        return producer
-
-    for module in (writer, batches):
-        replace(module, "producer", lax)
+    _make_producers_with(acks=1, enable_idempotence=False)
 
 
 def without_request_bounds() -> None:
-    """The producer waits a minute and a half for a broker that says nothing, and so does a 503."""
-    from shared.bus.kafka import writer  # noqa: PLC0415
+    """The producer waits a minute and a half for a broker that says nothing."""
+    _make_producers_with(request_timeout_ms=90_000)
 
-    replace(writer, "REQUEST_MS", lambda _: 90_000)
+
+def _make_producers_with(**settings: Any) -> None:
+    from aiokafka import AIOKafkaProducer  # noqa: PLC0415
+
+    def made_so(make: Function) -> Function:
+        return lambda self, **options: make(self, **{**options, **settings})
+
+    replace(AIOKafkaProducer, "__init__", made_so)
+
+
+def without_producer_supervisor() -> None:
+    """A wedged producer of the edge is kept for ever."""
+    connection = importlib.import_module("shared.bus.kafka.connection")
+    replace(connection.Connection, "_replace", lambda _: lambda *_: None)
+
+
+def without_spill_write() -> None:
+    """The spill says that it has written what it has not."""
+    spill = importlib.import_module("services.ingest.store.spill")
+
+    def append(*_: Any) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    replace(spill.DiskSpill, "append", lambda _: append)
 
 
 def without_watchdog() -> None:
@@ -207,6 +221,8 @@ PROTECTIONS: Mapping[str, Callable[[], None]] = {
     "ack_wait": without_ack_wait,
     "acks_of_all": without_acks_of_all,
     "request_bounds": without_request_bounds,
+    "producer_supervisor": without_producer_supervisor,
+    "spill_write": without_spill_write,
     "watchdog": without_watchdog,
     "sorted_locks": without_sorted_locks,
     "orderly_stop": without_orderly_stop,

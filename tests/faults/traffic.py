@@ -71,14 +71,14 @@ class Backend:
             body = {"batch": [self._event(one, chance) for one in sent]}
             seq += size
             if await self._until_acknowledged(sent, body) and chance.random() < order.repeats:
-                await self._post(body, events=0)
+                await self._post(account, body)
             await asyncio.sleep(chance.uniform(0, 2 * order.pause_seconds))
 
     async def _until_acknowledged(self, sent: Sequence[Sent], body: dict[str, Any]) -> bool:
         """Send until told 200; False when the time to give up came first."""
         self._writer.sending(sent)
         wait = RETRY_FIRST_SECONDS
-        while not await self._post(body, events=len(sent)):
+        while not await self._post(sent[0].account, body):
             if time.monotonic() > self._give_up_at:
                 return False
             await asyncio.sleep(wait)
@@ -86,16 +86,16 @@ class Backend:
         self._writer.acknowledged(sent)
         return True
 
-    async def _post(self, body: dict[str, Any], *, events: int) -> bool:
+    async def _post(self, account: str, body: dict[str, Any]) -> bool:
         """Whether every event of the batch was told to be accepted, now or earlier."""
         began = time.time()
         try:
             answer = await self._client.post("/v1/batch", auth=(self._order.key, ""), json=body)
         except httpx.TransportError:
-            self._writer.outcome(Outcome(time.time(), 0, time.time() - began, events))
-            return False
-        self._writer.outcome(Outcome(time.time(), answer.status_code, time.time() - began, events))
-        if answer.status_code != httpx.codes.OK:
+            answer = None
+        at, status = time.time(), answer.status_code if answer is not None else 0
+        self._writer.outcome(Outcome(at, status, at - began, len(body["batch"]), account))
+        if answer is None or status != httpx.codes.OK:
             return False
         told = answer.json()
         assert not told["rejected"], told

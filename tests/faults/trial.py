@@ -17,7 +17,7 @@ import pytest
 
 from deploy.local.layout import ROOT
 from deploy.local.waiting import ask, wait_until
-from tests.faults import oracle, raw
+from tests.faults import model, oracle, raw
 from tests.faults.fleet import Worker
 from tests.faults.ledger import Ledger
 from tests.faults.oracle import Findings, Violation
@@ -123,6 +123,21 @@ class Load:
     def count_acknowledged(self) -> int:
         """Events told 200 so far."""
         return self.ledger.count_acknowledged()
+
+    def await_every_account(self, since: float, timeout_seconds: float = 60) -> float:
+        """Seconds from an instant until every account was told 200 for a request begun after it."""
+        accounts = {sent.account for sent in self.ledger.sent()}
+        assert wait_until(
+            lambda: self.ledger.served_since(since) >= accounts, timeout_seconds=timeout_seconds
+        ), f"only {self.ledger.served_since(since)} of {accounts} were told 200"
+        return round(time.time() - since, 1)
+
+    def first_place(self, bootstrap: str) -> Place:
+        """A partition in which events of this load stand."""
+        ends = ask(raw.topic_ends(bootstrap, [oracle.USAGE]))
+        records = ask(raw.read_between(bootstrap, self.begins, ends))
+        event = model.events_of(records, self.tenant.workspace)[0]
+        return Place(event.topic, event.partition)
 
     def await_more(self, events: int, timeout_seconds: float = 60) -> None:
         """Wait until that many more events are told 200."""

@@ -1,0 +1,40 @@
+"""Every service is asked to end while it works."""
+
+from tests.faults.trial import Trial, row
+
+STOP_BOUND_SECONDS = 20.0
+
+
+@row(
+    44,
+    "SIGTERM to every service under load",
+    how="SIGTERM to ingest, health and the toy, again and again",
+    heals_within_seconds=30,
+    in_smoke=True,
+    allows=frozenset(),
+)
+def test_a_service_that_is_asked_to_end_does_so_in_time_and_loses_nothing(trial: Trial):
+    world = trial.world
+    services = (world.ingest, world.health, world.toy)
+    times = trial.scaled(smoke=2, full=50)
+    with trial.load() as load:
+        ends = []
+        for _ in range(times):
+            for worker in services:
+                worker.wait_ready()
+                load.await_more(20)
+                ends.append(worker.terminate() or 0.0)
+        statuses = {life.exit_code for w in services for life in w.restarts_since(load.began_at)}
+    trial.fired(terms=len(ends))
+    assert max(ends) <= STOP_BOUND_SECONDS
+    assert statuses == {0}, statuses
+    trial.holds(f"ends within {max(ends):.1f} s, status 0")
+    trial.assert_whole(load)
+
+    hasty = ("--without", "ack_wait", "--without", "orderly_stop")
+    with world.ingest.running_as(*hasty), trial.load() as control:
+        for _ in range(2):
+            control.await_more(40)
+            world.ingest.terminate()
+            world.ingest.wait_ready()
+    trial.assert_broken(control, "R1", without="the wait for acks and the orderly stop")
