@@ -11,13 +11,22 @@ from tests.faults.trial import Load, Trial, row
 STALLED = 70  # exit status of a process whose loop stood still
 
 
-def kill_in_turn(trial: Trial, workers: Sequence[Worker], kills: int) -> None:
-    """SIGKILL to one after the other, anywhere from the middle of its start to some batches on."""
-    for number in range(kills):
-        worker = workers[number % len(workers)]
-        wait_until(lambda worker=worker: worker.pid is not None, timeout_seconds=10)  # type: ignore[misc]
-        time.sleep(trial.chance.uniform(0.3, 2.5))
-        worker.kill()
+def kill_at_work(trial: Trial, workers: Sequence[Worker], rounds: int) -> int:
+    """SIGKILL to all of them at once, each time some random moment after all got on; kills."""
+    world = trial.world
+    for _ in range(rounds):
+        standing = [world.applied_by(worker) for worker in workers]
+        assert wait_until(
+            lambda standing=standing: all(  # type: ignore[misc]
+                world.applied_by(worker) > before
+                for worker, before in zip(workers, standing, strict=True)
+            ),
+            timeout_seconds=60,
+        ), "no progress between two kills"
+        time.sleep(trial.chance.uniform(0, 1.5))
+        for worker in workers:
+            worker.kill()
+    return rounds * len(workers)
 
 
 def await_deaths(worker: Worker, since: float, deaths: int, timeout_seconds: float) -> None:
@@ -30,19 +39,20 @@ def await_deaths(worker: Worker, since: float, deaths: int, timeout_seconds: flo
 @row(
     1,
     "kill -9 of a consumer in the middle of a batch",
-    how="SIGKILL at random, and at each point around the commit",
+    how="SIGKILL at random moments at work, and at each point around the commit",
     heals_within_seconds=30,
     in_smoke=True,
 )
 def test_a_consumer_killed_at_any_instruction_loses_and_doubles_nothing(trial: Trial):
     toy, health = trial.world.toy, trial.world.health
-    kills = trial.scaled(smoke=3, full=200)
     deaths = trial.scaled(smoke=1, full=5) * len(CONSUMER_POINTS)
     points = [word for point in CONSUMER_POINTS for word in ("--die-at", point)]
     dying = (*points, "--in-turn", "--probability", "0.3", "--seed", trial.seed)
+    # With the group's own patience a consumer would get on only every tenth second between kills.
+    trial.usually("--quick-group")
 
     with trial.load() as load:
-        kill_in_turn(trial, (toy, health), kills)
+        kills = kill_at_work(trial, (toy, health), trial.scaled(smoke=2, full=100))
         at = time.time()
         with toy.running_as(*dying, wait=False):
             await_deaths(toy, at, deaths + 1, timeout_seconds=deaths * 40)

@@ -158,13 +158,17 @@ class Trial:
         self.chance = random.Random(self.seed)
         self.result = Result(entry, form, self.seed)
         print(f"\nrow {entry.number} ({form}): seed {seed}")
-        for worker in world.workers:
-            worker.is_usually(self.scaled(smoke=("--quick-group",), full=()))
-        world.heal()
+        self.usually(*self.scaled(smoke=("--quick-group",), full=()))
 
     def scaled(self, *, smoke: Scaled, full: Scaled) -> Scaled:
         """How much of the fault this form takes."""
         return smoke if self.form is Form.SMOKE else full
+
+    def usually(self, *words: str) -> None:
+        """Run all services with these words for `tests.faults.sabotage` in this row; ready."""
+        for worker in self.world.workers:
+            worker.is_usually(words)
+        self.world.heal()
 
     def fired(self, **counts: float) -> None:
         """Note that the fault happened; AssertionError when any count is 0."""

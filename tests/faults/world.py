@@ -159,6 +159,12 @@ class World:
 
     # --- progress ---
 
+    def applied_by(self, worker: Worker) -> int:
+        """Sum of the offsets that a service has reached: grows with every batch."""
+        name = "metrics" if worker.command == self.toy.command else worker.name
+        found = ask(oracle.all_offsets(self.sources))
+        return sum(offset for (database, *_), offset in found.items() if database == name)
+
     def toys_offsets(self) -> Mapping[raw.Place, int]:
         """How far the toy has read each partition."""
         found = ask(oracle.all_offsets(self.sources))
