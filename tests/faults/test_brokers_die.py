@@ -126,7 +126,7 @@ def test_an_edge_without_kafka_keeps_what_it_acknowledges(trial: Trial):
     seconds = trial.scaled(smoke=8.0, full=60.0)
     with trial.load() as load:
         began, ended = outage(trial, load, BROKERS, seconds)
-        spilled = world.ingest.metric("ingest_spill_events")
+        spilled = world.ingest.metric("ingest_spilled_events_total")
         grown = world.ingest.footprint()[0] - load.footprints[world.ingest][0]
         world.start_brokers()
     trial.fired(brokers_killed=len(BROKERS), spilled=spilled)
@@ -156,7 +156,7 @@ def test_fewer_replicas_than_asked_for_give_no_false_2xx(trial: Trial):
         standing = ask(raw.topic_ends(world.kafka.bootstrap, [oracle.USAGE]))
         read = ask(raw.read_between(world.kafka.bootstrap, load.begins, standing))
         answer = httpx.get(f"{world.health.url}/health", timeout=5, trust_env=False)
-        spilled = world.ingest.metric("ingest_spill_events")
+        spilled = world.ingest.metric("ingest_spilled_events_total")
         world.start_brokers()
     trial.fired(brokers_killed=2, spilled=spilled, still_readable=len(read))
     assert answer.status_code == httpx.codes.OK

@@ -241,6 +241,8 @@ class Trial:
         self.result.unknown = len(findings.sent) - len(findings.acknowledged)
         assert not broken, _told(broken)
         assert findings.acknowledged, "nothing was acknowledged: nothing was tested"
+        unaccounted = self.world.ingest.metric("ingest_unaccounted_events")
+        assert not unaccounted, f"the edge itself misses {unaccounted:g} acknowledged events"
         self._assert_modest(load)
         self.holds("R")
         return findings

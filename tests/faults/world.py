@@ -35,6 +35,7 @@ LOOK_SECONDS = 0.15
 # Small batches: a fault then falls between many, not into one.
 BATCHES = {"KAFKA_BATCH_RECORDS": "300", "KAFKA_BATCH_WAIT_MS": "100"}
 BROKERS = (1, 2, 3)
+SPILL = "spill"
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,16 @@ class World:
 
     # --- coming to rest ---
 
+    @property
+    def spill(self) -> Path:
+        """Where the edge keeps what Kafka has not taken yet."""
+        return self.home / SPILL
+
+    def spilled_bytes(self) -> int:
+        """Bytes in the spill, as the disk says: what the edge tells of itself may be old."""
+        files = [file for file in self.spill.rglob("*") if file.is_file()]
+        return sum(_size(file) for file in files)
+
     def heal(self) -> None:
         """Take every fault away, whatever a row has left behind."""
         self.start_brokers()
@@ -190,7 +201,7 @@ class World:
     def await_rest(self, within_seconds: float) -> float | None:
         """Seconds until everything that stands in a topic is applied and told; None when never."""
         began = time.monotonic()
-        calm = _Calm(self.sources, self.ingest)
+        calm = _Calm(self)
         while time.monotonic() - began < within_seconds:
             if calm.looks_at_rest():
                 return time.monotonic() - began
@@ -199,15 +210,15 @@ class World:
 
     def why_restless(self) -> str:
         """What is still to be done, in words."""
-        return _Calm(self.sources, self.ingest).why_not() or "at rest"
+        return _Calm(self).why_not() or "at rest"
 
 
 class _Calm:
     """Whether nothing moves any more: two looks in a row, because one move causes the next."""
 
-    def __init__(self, sources: Sources, ingest: Worker) -> None:
-        self._sources = sources
-        self._ingest = ingest
+    def __init__(self, world: World) -> None:
+        self._sources = world.sources
+        self._world = world
         self._before: Mapping[object, int] | None = None
 
     def looks_at_rest(self) -> bool:
@@ -226,7 +237,7 @@ class _Calm:
             for (database, group, place), position in offsets.items()
             if position != ends[place]
         ]
-        spilled = self._ingest.metric("ingest_spill_events")
+        spilled = self._world.spilled_bytes()
         outbox = {name: count for name, count in waiting.items() if count}
         if behind or outbox or spilled:
             return f"behind: {behind[:8]}, outbox: {outbox}, spilled: {spilled}"
@@ -236,10 +247,18 @@ class _Calm:
         with suppress(OSError, TimeoutError, KafkaError, asyncpg.PostgresError):
             offsets, ends, waiting = ask(_moves(self._sources))
             is_read = all(position == ends[place] for (*_, place), position in offsets.items())
-            spilled = self._ingest.metric("ingest_spill_events")
+            spilled = self._world.spilled_bytes()
             if is_read and not any(waiting.values()) and not spilled:
                 return dict(ends)
         return None
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 when it is gone meanwhile."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 async def _moves(
@@ -292,11 +311,11 @@ def _with_services(
         "KAFKA_BOOTSTRAP": kafka.bootstrap,
         "KAFKA_GROUP_SUFFIX": f".{secrets.token_hex(4)}",
         "OPERATOR_KEY": OPERATOR_KEY,
-        "INGEST_SPILL_DIRECTORY": str(home / "spill"),
+        "INGEST_SPILL_DIRECTORY": str(home / SPILL),
         **BATCHES,
         **{f"DATABASE_URL_{name.upper()}": url for name, url in databases.items()},
     }
-    (home / "spill").mkdir()
+    (home / SPILL).mkdir()
     logs = new_home("faults")
 
     def worker(name: str, module: str, service: str) -> Worker:
