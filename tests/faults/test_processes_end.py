@@ -1,6 +1,7 @@
 """Every service is asked to end while it works."""
 
-from tests.faults.trial import Trial, row
+from tests.faults.fleet import Worker
+from tests.faults.trial import Load, Trial, row
 
 STOP_BOUND_SECONDS = 20.0
 
@@ -8,22 +9,18 @@ STOP_BOUND_SECONDS = 20.0
 @row(
     44,
     "SIGTERM to every service under load",
-    how="SIGTERM to ingest, health and the toy, again and again",
+    how="SIGTERM to each of the six and to the toy, again and again",
     heals_within_seconds=30,
     in_smoke=True,
-    allows=frozenset(),
 )
 def test_a_service_that_is_asked_to_end_does_so_in_time_and_loses_nothing(trial: Trial):
     world = trial.world
-    services = (world.ingest, world.health, world.toy)
     times = trial.scaled(smoke=2, full=50)
-    with trial.load() as load:
-        ends = []
-        for _ in range(times):
-            for worker in services:
-                worker.wait_ready()
-                load.await_more(20)
-                ends.append(worker.terminate() or 0.0)
+    others = trial.scaled(smoke=(), full=("cadence", "nps", "console", "metrics"))
+    with world.beside(*others) as beside:
+        services = [world.ingest, world.health, world.toy, *beside]
+        with trial.load() as load:
+            ends = [asked_to_end(worker, load) for _ in range(times) for worker in services]
         statuses = {life.exit_code for w in services for life in w.restarts_since(load.began_at)}
     trial.fired(terms=len(ends))
     assert max(ends) <= STOP_BOUND_SECONDS
@@ -38,3 +35,12 @@ def test_a_service_that_is_asked_to_end_does_so_in_time_and_loses_nothing(trial:
             world.ingest.terminate()
             world.ingest.wait_ready()
     trial.assert_broken(control, "R1", without="the wait for acks and the orderly stop")
+
+
+def asked_to_end(worker: Worker, load: Load) -> float:
+    """SIGTERM once it is ready and traffic has gone on; the seconds to its end."""
+    worker.wait_ready()
+    load.await_more(20)
+    seconds = worker.terminate()
+    assert seconds is not None, f"{worker.name} did not run"
+    return seconds

@@ -51,6 +51,7 @@ class World:
     """The running system, and everything a fault needs to get at."""
 
     home: Path
+    stack: TemporaryStack
     kafka: Kafka
     postgres: Postgres
     sources: Sources
@@ -107,6 +108,28 @@ class World:
             yield peer
         finally:
             self.fleet.remove(peer)
+
+    @contextmanager
+    def beside(self, *names: str) -> Iterator[Sequence[Worker]]:
+        """Services that no row needs but to see them end, for the block; ready."""
+        started = [self.fleet.add(self._beside(name)) for name in names]
+        for worker in started:
+            worker.start()
+        try:
+            for worker in started:
+                worker.wait_ready()
+            yield started
+        finally:
+            for worker in started:
+                self.fleet.remove(worker)
+
+    def _beside(self, name: str) -> Worker:
+        service = named(name)
+        told = {**self.ingest.environment, "HEALTH_URL": self.health.url}
+        if service.has_database:
+            told[service.database_variable] = self.stack.fresh_database(name)
+        module = f"services.{name}"
+        return Worker(name, (module, "run"), told, service.port_variable, self.ingest.home)
 
     # --- brokers ---
 
@@ -186,8 +209,13 @@ class World:
 
     def spilled_bytes(self) -> int:
         """Bytes in the spill, as the disk says: what the edge tells of itself may be old."""
+        return sum(self.spilled_files().values())
+
+    def spilled_files(self) -> Mapping[str, int]:
+        """The files in which something is spilled, with their bytes."""
         files = [file for file in self.spill.rglob("*") if file.is_file()]
-        return sum(_size(file) for file in files)
+        sizes = {str(file.relative_to(self.spill)): _size(file) for file in files}
+        return {name: size for name, size in sizes.items() if size}
 
     def heal(self) -> None:
         """Take every fault away, whatever a row has left behind."""
@@ -237,7 +265,7 @@ class _Calm:
             for (database, group, place), position in offsets.items()
             if position != ends[place]
         ]
-        spilled = self._world.spilled_bytes()
+        spilled = self._world.spilled_files()
         outbox = {name: count for name, count in waiting.items() if count}
         if behind or outbox or spilled:
             return f"behind: {behind[:8]}, outbox: {outbox}, spilled: {spilled}"
@@ -295,20 +323,18 @@ def running_world() -> Iterator[World]:
         )
         databases = {name: stack.fresh_database(name) for name in SERVICES}
         ask(_create_toy_tables(databases["metrics"]))
-        yield from _with_services(home, kafka, postgres, databases, started)
+        yield from _with_services(home, stack, databases, started)
 
 
 def _with_services(
-    home: Path,
-    kafka: Kafka,
-    postgres: Postgres,
-    databases: Mapping[str, str],
-    started: ExitStack,
+    home: Path, stack: TemporaryStack, databases: Mapping[str, str], started: ExitStack
 ) -> Iterator[World]:
+    assert stack.kafka is not None
+    assert stack.postgres is not None
     fleet = Fleet()
     started.callback(fleet.stop)
     environment = {
-        "KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
         "KAFKA_GROUP_SUFFIX": f".{secrets.token_hex(4)}",
         "OPERATOR_KEY": OPERATOR_KEY,
         "INGEST_SPILL_DIRECTORY": str(home / SPILL),
@@ -325,9 +351,10 @@ def _with_services(
 
     world = World(
         home=home,
-        kafka=kafka,
-        postgres=postgres,
-        sources=Sources(kafka.bootstrap, databases),
+        stack=stack,
+        kafka=stack.kafka,
+        postgres=stack.postgres,
+        sources=Sources(stack.kafka_bootstrap, databases),
         fleet=fleet,
         ingest=worker("ingest", "services.ingest", "ingest"),
         health=worker("health", "services.health", "health"),
