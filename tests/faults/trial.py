@@ -1,6 +1,7 @@
 """One row of the fault matrix as it runs: load, fault, rest, verdict, and the same unprotected."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -30,6 +31,7 @@ Scaled = TypeVar("Scaled")
 WARM_EVENTS = 60  # acknowledged before a fault begins: there is something to lose
 WARM_SECONDS = 30.0
 TRAFFIC_END_SECONDS = 75.0
+REBUILD_SECONDS = 300
 CONTROL_REST_SECONDS = 12.0  # a system without a protection may never come to rest
 RSS_SLACK_BYTES = 96 * 1024 * 1024
 FILE_SLACK = 40
@@ -246,6 +248,20 @@ class Trial:
         self._assert_modest(load)
         self.holds("R")
         return findings
+
+    def assert_rebuilt_is_live(self, worker: Worker) -> None:
+        """R9: the log folded anew, beside the running service, gives what its tables hold."""
+        ended = subprocess.run(
+            [sys.executable, "-m", worker.command[0], "rebuild", "--dry-run"],
+            cwd=ROOT,
+            env={**os.environ, **worker.environment},
+            capture_output=True,
+            text=True,
+            timeout=REBUILD_SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{ended.returncode}: {ended.stdout[-2000:]}{ended.stderr}"
+        self.holds(f"R9 {worker.name}")
 
     def assert_broken(self, load: Load, rule: str, *, without: str) -> None:
         """The same fault without a protection breaks `rule`: the oracle does see it."""
