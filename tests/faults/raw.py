@@ -80,13 +80,22 @@ async def _is_read(consumer: Any, ends: Mapping[Place, int]) -> bool:
 
 async def leaders_of(bootstrap: str, topics: Iterable[str]) -> dict[str, dict[int, int]]:
     """Topic to partition number to the id of the broker that leads it; -1 where none does."""
+    return {
+        topic["topic"]: {one["partition"]: one["leader"] for one in topic["partitions"]}
+        for topic in await _described(bootstrap, topics)
+    }
+
+
+async def fewest_in_sync(bootstrap: str, topics: Iterable[str]) -> int:
+    """The in-sync replicas of the partition that has fewest of them."""
+    described = await _described(bootstrap, topics)
+    return min(len(one["isr"]) for topic in described for one in topic["partitions"])
+
+
+async def _described(bootstrap: str, topics: Iterable[str]) -> list[Any]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
     await admin.start()
     try:
-        described = await admin.describe_topics(list(topics))
+        return list(await admin.describe_topics(list(topics)))
     finally:
         await admin.close()
-    return {
-        topic["topic"]: {one["partition"]: one["leader"] for one in topic["partitions"]}
-        for topic in described
-    }

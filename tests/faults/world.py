@@ -36,6 +36,7 @@ LOOK_SECONDS = 0.15
 BATCHES = {"KAFKA_BATCH_RECORDS": "300", "KAFKA_BATCH_WAIT_MS": "100"}
 BROKERS = (1, 2, 3)
 SPILL = "spill"
+REPLICAS_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -169,17 +170,14 @@ class World:
             self.kafka.start_node(number)
         self.kafka.wait_ready()
 
-    def await_replicas(self, timeout_seconds: float = 60) -> None:
-        """Wait until every partition has a leader and leadership is spread again."""
-        wait_until(
-            lambda: (
-                -1
-                not in ask(raw.leaders_of(self.kafka.bootstrap, [oracle.USAGE]))[
-                    oracle.USAGE
-                ].values()
-            ),
-            timeout_seconds=timeout_seconds,
-        )
+    def await_replicas(self) -> None:
+        """Wait until every replica of every partition is in sync: only then one may be lost."""
+        topics = (*oracle.RAW_TOPICS, oracle.NOTED, *oracle.RUNTIME_TOPICS, "__consumer_offsets")
+        copies = self.kafka.replication_factor
+        assert wait_until(
+            lambda: ask(raw.fewest_in_sync(self.kafka.bootstrap, topics)) == copies,
+            timeout_seconds=REPLICAS_SECONDS,
+        ), "some partition has replicas that are not in sync"
 
     # --- progress ---
 
@@ -220,6 +218,7 @@ class World:
     def heal(self) -> None:
         """Take every fault away, whatever a row has left behind."""
         self.start_brokers()
+        self.await_replicas()
         self.postgres.start()
         for worker in self.workers:
             worker.resume()
