@@ -107,15 +107,18 @@ class Worker:
     def running_as(
         self,
         *wrapper: str,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
         wait: bool = True,
     ) -> Iterator[None]:
         """Run it for the block within `tests.faults.sabotage` with these words, or other settings.
 
-        `wait`: until it is ready, before the block begins.
+        `environment`: on top of its own; None takes a setting away. `wait`: until it is ready,
+        before the block begins.
         """
         told = self.environment
-        self._becomes((*self.usual, *wrapper), {**told, **(environment or {})}, wait=wait)
+        settings = {**told, **(environment or {})}
+        given = {name: value for name, value in settings.items() if value is not None}
+        self._becomes((*self.usual, *wrapper), given, wait=wait)
         try:
             yield
         finally:

@@ -15,34 +15,43 @@ HEAD = """# Faults: what was tried, and what came of it
 
 Written by `make faults`; how a row works stands in `tests/faults/README.md`. R is the oracle:
 R1 to R6, R8 and R10. A control runs the same fault without a protection, and the oracle has to
-go red. A row that this machine cannot run says so, and counts as nothing.
+go red. A row that this machine cannot run says so, and counts as nothing. Rows that a later run
+did not try stay, with their time.
 
 """
 COLUMNS = (
-    "row", "fault", "form", "outcome", "fired", "held", "acknowledged", "unknown",
-    "heals in, s", "bound, s", "control", "seed",
+    "row", "form", "fault", "outcome", "fired", "held", "acknowledged", "unknown",
+    "heals in, s", "bound, s", "control", "seed", "tried, UTC",
 )  # fmt: skip
+Key = tuple[int, str]
 
 
 def write(results: Sequence[Result], file: Path) -> None:
-    """Write the table, rows in their order."""
-    file.write_text(HEAD + _machine() + "\n" + _table(results))
+    """Write the table in the order of the rows: these results, and what stood there of others."""
+    tried_at = f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
+    lines = _lines_of(file) | {
+        (result.row.number, str(result.form)): _line([*_cells(result), tried_at])
+        for result in results
+    }
+    table = [_line(COLUMNS), _line("---" for _ in COLUMNS), *(lines[key] for key in sorted(lines))]
+    file.write_text(f"{HEAD}{_machine()}\n" + "\n".join(table) + "\n")
+
+
+def _lines_of(file: Path) -> dict[Key, str]:
+    """The rows that a table has now."""
+    text = file.read_text() if file.exists() else ""
+    cells = [(line, line.strip("| ").split(" | ")) for line in text.splitlines()]
+    return {(int(words[0]), words[1]): line for line, words in cells if words[0].isdigit()}
 
 
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     packages = ", ".join(f"{name} {version(name)}" for name in ("aiokafka", "asyncpg", "fastapi"))
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, Kafka 4.1.0 (3 brokers, RF 3, min.insync 2, and a"
-        f" controller), PostgreSQL 18 (fsync on), Python {platform.python_version()}, {packages};"
+        "Latest run on: Kafka 4.1.0 (3 brokers, RF 3, min.insync 2, and a controller),"
+        f" PostgreSQL 18 (fsync on), Python {platform.python_version()}, {packages};"
         f" {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}.\n"
     )
-
-
-def _table(results: Sequence[Result]) -> str:
-    ordered = sorted(results, key=lambda result: (result.row.number, result.form))
-    lines = [_line(COLUMNS), _line("---" for _ in COLUMNS), *map(_line, map(_cells, ordered))]
-    return "\n".join(lines) + "\n"
 
 
 def _cells(result: Result) -> Sequence[str]:
@@ -50,8 +59,8 @@ def _cells(result: Result) -> Sequence[str]:
     outcome = f"{result.outcome}: {result.reason}" if result.reason else result.outcome
     return (
         str(result.row.number),
-        f"{result.row.title} ({result.row.how})",
         result.form,
+        f"{result.row.title} ({result.row.how})",
         outcome,
         fired or "-",
         "; ".join(result.held) or "-",

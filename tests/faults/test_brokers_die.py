@@ -225,7 +225,7 @@ def test_a_frozen_broker_holds_the_edge_up_for_a_request_timeout_at_most(trial: 
     trial.holds(f"2xx for every account again after {resumed:g} s")
     trial.assert_whole(load)
 
-    no_bounds = {"INGEST_ACK_SECONDS": "90", "INGEST_SPILL_DIRECTORY": ""}
+    no_bounds = {"INGEST_ACK_SECONDS": "90", "INGEST_SPILL_DIRECTORY": None}
     with (
         world.ingest.running_as("--without", "request_bounds", environment=no_bounds),
         trial.load() as control,
