@@ -74,9 +74,9 @@ def row(
         heals_within_seconds=heals_within_seconds,
         allows=allows,
     )
-    forms = [pytest.param(Form.FULL, marks=pytest.mark.slow, id=f"{number}-full")]
+    forms = [pytest.param(Form.FULL, marks=pytest.mark.slow, id=f"row-{number}-full")]
     if in_smoke:
-        forms.insert(0, pytest.param(Form.SMOKE, id=f"{number}-smoke"))
+        forms.insert(0, pytest.param(Form.SMOKE, id=f"row-{number}-smoke"))
 
     def marked(test: Test) -> Test:
         made: Test = pytest.mark.fault(entry)(pytest.mark.parametrize("form", forms)(test))
