@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 
 from deploy.local.layout import ROOT
+from deploy.local.processes import MARK
 from deploy.local.waiting import ask, wait_until
 from tests.faults import model, oracle, raw
 from tests.faults.fleet import Worker
@@ -156,6 +157,7 @@ class Trial:
         self.row = entry
         self.form = form
         self.world = world
+        self._seed = seed
         self.seed = f"{seed}/{entry.number}/{form}"
         self.chance = random.Random(self.seed)
         self.result = Result(entry, form, self.seed)
@@ -165,6 +167,12 @@ class Trial:
     def scaled(self, *, smoke: Scaled, full: Scaled) -> Scaled:
         """How much of the fault this form takes."""
         return smoke if self.form is Form.SMOKE else full
+
+    def on(self, world: World) -> "Trial":
+        """The same row on a world of its own, for what breaks a world for good or needs another."""
+        moved = Trial(self.row, self.form, world, seed=self._seed)
+        moved.result = self.result
+        return moved
 
     def usually(self, *words: str) -> None:
         """Run all services with these words for `tests.faults.sabotage` in this row; ready."""
@@ -216,6 +224,7 @@ class Trial:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.traffic", *told, *files, *said],
                 cwd=ROOT,
+                env={**os.environ, MARK: str(world.home)},  # ends with the world, whatever happens
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
@@ -24,6 +25,7 @@ from deploy.local.services import named
 from deploy.local.waiting import ask, wait_until
 from shared.bus.kafka import topics
 from tests.faults import oracle, raw, toy
+from tests.faults.faultproxy import FaultProxy
 from tests.faults.fleet import Fleet, Worker
 from tests.faults.oracle import Sources
 from tests.support.homes import new_home
@@ -57,6 +59,8 @@ class World:
     postgres: Postgres
     sources: Sources
     fleet: Fleet
+    proxies: Sequence[FaultProxy]
+    """One before each broker in the order of `BROKERS`, and one before the database, if any."""
     ingest: Worker
     health: Worker
     toy: Worker
@@ -300,13 +304,20 @@ async def _moves(
 
 
 @contextmanager
-def running_world() -> Iterator[World]:
-    """Everything up and ready, on data of its own."""
+def running_world(*, behind_proxies: bool = False) -> Iterator[World]:
+    """Everything up and ready, on data of its own.
+
+    `behind_proxies`: services reach each broker and the database through a fault proxy.
+    """
     runtime, programs = prepare_runtime(), find_programs()
     with temporary_home() as home, ExitStack() as started:
         train(runtime, home)
         port = reserve()
-        kafka = three_brokers(home, runtime)
+        proxies = [started.enter_context(FaultProxy()) for _ in BROKERS if behind_proxies]
+        ports = [proxy.port for proxy in proxies]
+        kafka = three_brokers(home, runtime, advertised_ports=ports or None)
+        for proxy, node in zip(proxies, kafka.brokers, strict=False):
+            proxy.target_port = node.client_port
         postgres = Postgres(home, programs, port.port, durable=True)
         started.callback(port.release)
         started.callback(kafka.stop)
@@ -322,12 +333,29 @@ def running_world() -> Iterator[World]:
         )
         databases = {name: stack.fresh_database(name) for name in SERVICES}
         ask(_create_toy_tables(databases["metrics"]))
-        yield from _with_services(home, stack, databases, started)
+        told = databases
+        if behind_proxies:
+            proxies.append(started.enter_context(FaultProxy(port.port)))
+            told = {name: _at_port(url, proxies[-1].port) for name, url in databases.items()}
+        yield from _with_services(home, stack, databases, started, told=told, proxies=proxies)
+
+
+def _at_port(url: str, port: int) -> str:
+    """The same address on another port."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}"))
 
 
 def _with_services(
-    home: Path, stack: TemporaryStack, databases: Mapping[str, str], started: ExitStack
+    home: Path,
+    stack: TemporaryStack,
+    databases: Mapping[str, str],
+    started: ExitStack,
+    *,
+    told: Mapping[str, str],
+    proxies: Sequence[FaultProxy],
 ) -> Iterator[World]:
+    """`databases`: where the oracle looks; `told`: what the services are told instead."""
     assert stack.kafka is not None
     assert stack.postgres is not None
     fleet = Fleet()
@@ -338,7 +366,7 @@ def _with_services(
         "OPERATOR_KEY": OPERATOR_KEY,
         "INGEST_SPILL_DIRECTORY": str(home / SPILL),
         **BATCHES,
-        **{f"DATABASE_URL_{name.upper()}": url for name, url in databases.items()},
+        **{f"DATABASE_URL_{name.upper()}": url for name, url in told.items()},
     }
     (home / SPILL).mkdir()
     logs = new_home("faults")
@@ -355,6 +383,7 @@ def _with_services(
         postgres=stack.postgres,
         sources=Sources(stack.kafka_bootstrap, databases),
         fleet=fleet,
+        proxies=proxies,
         ingest=worker("ingest", "services.ingest", "ingest"),
         health=worker("health", "services.health", "health"),
         toy=worker("toy", "tests.faults.toy", "metrics"),
