@@ -3,7 +3,6 @@
 import time
 
 import httpx
-import psutil
 
 from deploy.local.waiting import ask
 from tests.faults import oracle, raw
@@ -211,7 +210,6 @@ def test_a_frozen_broker_holds_the_edge_up_for_a_request_timeout_at_most(trial: 
         leader = world.leader_of(place.topic, place.number)
         world.pause_broker(leader)
         frozen_at = time.time()
-        assert psutil.Process(world.broker_pid(leader)).status() == psutil.STATUS_STOPPED
         try:
             resumed = load.await_every_account(frozen_at, bound_seconds)
             time.sleep(max(0.0, seconds - (time.time() - frozen_at)))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import httpx
+import psutil
 from aiokafka.errors import KafkaError
 
 from deploy.local import contents
@@ -39,6 +40,7 @@ BATCHES = {"KAFKA_BATCH_RECORDS": "300", "KAFKA_BATCH_WAIT_MS": "100"}
 BROKERS = (1, 2, 3)
 SPILL = "spill"
 REPLICAS_SECONDS = 90.0
+FREEZE_SECONDS = 5.0  # a JVM has many threads to stop
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,12 @@ class World:
 
     def pause_broker(self, number: int) -> None:
         """SIGSTOP: its port still takes connections, and nothing answers."""
-        os.kill(self.broker_pid(number), signal.SIGSTOP)
+        process = psutil.Process(self.broker_pid(number))
+        process.suspend()
+        stopped = wait_until(
+            lambda: process.status() == psutil.STATUS_STOPPED, timeout_seconds=FREEZE_SECONDS
+        )
+        assert stopped, f"broker {number} does not freeze"
 
     def resume_broker(self, number: int) -> None:
         """SIGCONT."""
