@@ -16,7 +16,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -190,12 +190,47 @@ def without_sorted_locks() -> None:
     """The toy locks its shared rows in any order."""
     from tests.faults import toy  # noqa: PLC0415
 
-    def shuffled(keys: Any) -> list[Any]:
+    def shuffled(keys: Any) -> Iterator[Any]:
         drawn = list(keys)
         random.shuffle(drawn)
-        return drawn
+        for key in drawn:
+            yield key
+            time.sleep(0.02)  # so that another process can come in between
 
     replace(toy, "in_lock_order", lambda _: shuffled)
+
+
+def without_second_look() -> None:
+    """A commit without a reply counts as one that did not happen."""
+    from shared.bus.consumer import Consumer  # noqa: PLC0415
+
+    async def no(*_: Any) -> bool:
+        return False
+
+    replace(Consumer, "_stands", lambda _: no)
+
+
+def without_retries() -> None:
+    """What passes by itself is taken for the fault of a record."""
+    from shared.bus import consumer  # noqa: PLC0415
+    from shared.bus.retry import Family  # noqa: PLC0415
+
+    replace(consumer, "family", lambda _: lambda _: Family.PERMANENT)
+
+
+def without_forgetting_last() -> None:
+    """The relay forgets events when it has read them, not when Kafka has them."""
+    from shared.bus import tables  # noqa: PLC0415
+
+    def forgetful(read: Function) -> Function:
+        async def read_and_forget(tx: Any, limit: int) -> Any:
+            waiting = await read(tx, limit)
+            await tables.delete_outbox(tx, waiting)
+            return waiting
+
+        return read_and_forget
+
+    replace(tables, "list_outbox", forgetful)
 
 
 def without_orderly_stop() -> None:
@@ -225,6 +260,9 @@ PROTECTIONS: Mapping[str, Callable[[], None]] = {
     "spill_write": without_spill_write,
     "watchdog": without_watchdog,
     "sorted_locks": without_sorted_locks,
+    "second_look": without_second_look,
+    "retries": without_retries,
+    "forgetting_last": without_forgetting_last,
     "orderly_stop": without_orderly_stop,
 }
 
@@ -335,6 +373,8 @@ def light(point: str, fuse: Fuse) -> None:
             around_commit(fuse, is_before=False)
         case "before_report":
             before(KafkaReader, "report", fuse)
+        case "before_publish":  # of the relay, when it has read what waits
+            before(KafkaWriter, "publish", fuse)
         case "after_ack":  # of the relay, before it forgets what it has published
             after(KafkaWriter, "publish", fuse)
         case _:  # before_answer: of the edge, between Kafka's ack and the 200
@@ -344,7 +384,7 @@ def light(point: str, fuse: Fuse) -> None:
 
 
 CONSUMER_POINTS = ("before_cas", "after_cas", "before_commit", "after_commit", "before_report")
-POINTS = (*CONSUMER_POINTS, "after_ack", "before_answer")
+POINTS = (*CONSUMER_POINTS, "before_publish", "after_ack", "before_answer")
 
 
 def die() -> None:
