@@ -45,6 +45,14 @@ async def log_ends(bootstrap: str, places: Collection[Place]) -> dict[Place, int
     return {Place(place.topic, place.partition): end for place, end in ends.items()}
 
 
+async def log_begins(bootstrap: str, topics: Collection[str]) -> dict[Place, int]:
+    """The oldest offset that still stands in every partition of these topics."""
+    places = await topic_ends(bootstrap, topics)
+    async with _consumer(bootstrap) as consumer:
+        begins = await consumer.beginning_offsets([TopicPartition(*place) for place in places])
+    return {Place(place.topic, place.partition): begin for place, begin in begins.items()}
+
+
 async def topic_ends(bootstrap: str, topics: Collection[str]) -> dict[Place, int]:
     """The next offset of every partition of these topics."""
     found = [

@@ -233,6 +233,57 @@ def without_forgetting_last() -> None:
     replace(tables, "list_outbox", forgetful)
 
 
+def without_own_offsets() -> None:
+    """Kafka's group says from where to read, and nobody compares."""
+    from aiokafka import TopicPartition  # noqa: PLC0415
+
+    from shared.bus.consumer import Consumer  # noqa: PLC0415
+
+    async def place(self: Any) -> None:
+        assigned = self.state.assigned = self._reader.assigned()
+        for lost in self._positions.keys() - assigned:
+            del self._positions[lost]
+        told = self._reader._consumer.committed
+        new = self._reader.unplaced() | (assigned - self._positions.keys())
+        known = {place: await told(TopicPartition(*place)) or 0 for place in new}
+        self._positions |= known
+        self._reader.place(known)
+        self.state.placed = True
+
+    replace(Consumer, "_place_assigned", lambda _: place)
+    without_cas()
+
+
+def without_stop_at_lost_offset() -> None:
+    """Where our offset is gone, reading goes on at the oldest that is there."""
+    _consume_with(auto_offset_reset="earliest")
+
+
+def without_breaker() -> None:
+    """However many records are given up in a row, the lane goes on."""
+    from shared.bus.breaker import Breaker  # noqa: PLC0415
+
+    replace(Breaker, "allows", lambda _: lambda _, batch: len(batch.entries))
+    replace(Breaker, "given_up", lambda _: lambda _: None)
+
+
+def without_isolation() -> None:
+    """A batch with a bad record is given up whole."""
+    from shared.bus.consumer import Consumer  # noqa: PLC0415
+    from shared.bus.slices import Slice  # noqa: PLC0415
+    from shared.bus.tables import dead_letter  # noqa: PLC0415
+
+    async def give_up(self: Any, batch: Any, error: Exception, _: Any) -> None:
+        letters = [
+            dead_letter(entry.record, None, code="given_up", message=str(error))
+            for entry in batch.entries
+        ]
+        await self._commit(Slice(batch.spans, ()), given_up=letters)
+        self._passed(batch)
+
+    replace(Consumer, "_isolate", lambda _: give_up)
+
+
 def without_orderly_stop() -> None:
     """SIGTERM ends the process where it stands, as if nothing were on its way."""
     from shared.bus.kafka import batches  # noqa: PLC0415
@@ -263,6 +314,10 @@ PROTECTIONS: Mapping[str, Callable[[], None]] = {
     "second_look": without_second_look,
     "retries": without_retries,
     "forgetting_last": without_forgetting_last,
+    "own_offsets": without_own_offsets,
+    "stop_at_lost_offset": without_stop_at_lost_offset,
+    "breaker": without_breaker,
+    "isolation": without_isolation,
     "orderly_stop": without_orderly_stop,
 }
 
@@ -417,6 +472,7 @@ def main() -> None:
         action="store_true",
         help="the group misses a dead member after 6 s and waits 2 s for one, not 30 and 10",
     )
+    parser.add_argument("--assign-seconds", type=float, help="the callback of an assignment lasts")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--life", type=int, default=0, help="set by the supervisor")
     parser.add_argument("service", nargs="+", help="-- module and arguments")
@@ -425,6 +481,8 @@ def main() -> None:
         PROTECTIONS[name]()
     if told.quick_group:
         _miss_members_soon()
+    if told.assign_seconds:
+        _assign_slowly(told.assign_seconds)
     acts: list[tuple[str, Callable[[], None]]] = [
         *((point, die) for point in told.die_at),
         *((point, stand_still) for point in told.stop_at),
@@ -450,19 +508,49 @@ def run(name: str) -> None:
 
 def _miss_members_soon() -> None:
     """As the product's own settings, scaled down: a smoke row cannot wait half a minute."""
+    _consume_with(
+        heartbeat_interval_ms=1_000,
+        rebalance_timeout_ms=2_000,
+        request_timeout_ms=5_500,
+        session_timeout_ms=6_000,  # the least that a broker allows
+    )
+
+
+def _consume_with(**otherwise: Any) -> None:
+    """Readers with other settings than the product's."""
     from shared.bus.kafka import reader  # noqa: PLC0415
 
-    quick = {
-        "heartbeat_interval_ms": 1_000,
-        "rebalance_timeout_ms": 2_000,
-        "request_timeout_ms": 5_500,
-        "session_timeout_ms": 6_000,  # the least that a broker allows
-    }
     replace(
         reader,
         "AIOKafkaConsumer",
-        lambda make: lambda *words, **options: make(*words, **{**options, **quick}),
+        lambda make: lambda *words, **options: make(*words, **{**options, **otherwise}),
     )
+
+
+def _assign_slowly(seconds: float) -> None:
+    """The callback of an assignment lasts; records that come before their place are told of."""
+    from shared.bus.kafka import reader  # noqa: PLC0415
+
+    def slow(assigned: Function) -> Function:
+        async def last(self: Any, places: Any) -> None:
+            assigned(self, places)
+            print(json.dumps({"event": "assigned_slowly", "partitions": len(places)}), flush=True)
+            await asyncio.sleep(seconds)
+
+        return last
+
+    def watched(fetch: Function) -> Function:
+        async def look(self: Any, **options: Any) -> Any:
+            fetched = await fetch(self, **options)
+            for place in fetched.keys() - self._placed:
+                told = {"event": "record_before_place", "partition": place.number}
+                print(json.dumps(told), flush=True)
+            return fetched
+
+        return look
+
+    replace(reader._PauseFirst, "on_partitions_assigned", slow)
+    replace(reader.KafkaReader, "fetch", watched)
 
 
 if __name__ == "__main__":

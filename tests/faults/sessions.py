@@ -112,8 +112,10 @@ def await_backend(session: Session, condition: str, timeout_seconds: float = 30)
     """The pid of a backend of the toy for which an SQL condition over pg_stat_activity holds."""
     sql = f"SELECT pid FROM pg_stat_activity WHERE application_name = 'metrics' AND {condition}"
     found: list[int] = []
-    assert wait_until(
-        lambda: bool(found.extend(row[0] for row in session.rows(sql)) or found),
-        timeout_seconds=timeout_seconds,
-    ), f"no backend of the toy with {condition}"
+
+    def look() -> bool:
+        found.extend(pid for (pid,) in session.rows(sql))
+        return bool(found)
+
+    assert wait_until(look, timeout_seconds=timeout_seconds), f"no backend with {condition}"
     return found[0]

@@ -26,7 +26,7 @@ RACER = "racers"  # the workspace in whose name they write
 
 @dataclass
 class Race:
-    """Sixteen sessions that put events into the outbox of the toy, and take their time to commit."""
+    """Sessions that put events into the outbox of the toy, and take their time to commit."""
 
     url: str
     seed: str

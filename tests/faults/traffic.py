@@ -24,7 +24,7 @@ ANSWER_SECONDS = 15.0  # beyond every bound of the edge: who answers later has h
 RETRY_FIRST_SECONDS = 0.1
 RETRY_LAST_SECONDS = 1.0
 FEATURES = ("reports", "export", "search", "sharing", "import")
-DAYS = 20
+FUTURE_DAYS = 300
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Order:
     pause_seconds: float
     repeats: float  # share of batches that are sent once more after their 200
     grace_seconds: float
+    days: float  # events happened up to so many days ago
+    future_share: float  # of events that happen up to FUTURE_DAYS from now
 
 
 class Backend:
@@ -102,13 +104,15 @@ class Backend:
         return True
 
     def _event(self, sent: Sent, chance: random.Random) -> dict[str, Any]:
-        back = timedelta(days=chance.uniform(0, DAYS))
+        days = -chance.uniform(0, self._order.days)
+        if chance.random() < self._order.future_share:
+            days = chance.uniform(1, FUTURE_DAYS)
         return {
             "type": "track",
             "messageId": sent.message_id,
             "userId": f"{sent.account}-u{chance.randrange(5)}",
             "event": "Worked",
-            "timestamp": (datetime.now(UTC) - back).isoformat(),
+            "timestamp": (datetime.now(UTC) + timedelta(days=days)).isoformat(),
             "context": {"groupId": sent.account},
             "properties": {
                 "feature": chance.choice(FEATURES),
@@ -142,6 +146,8 @@ def main() -> None:
     parser.add_argument("--pause-seconds", type=float, default=0.25)
     parser.add_argument("--repeats", type=float, default=0.05)
     parser.add_argument("--grace-seconds", type=float, default=45.0)
+    parser.add_argument("--days", type=float, default=20.0)
+    parser.add_argument("--future-share", type=float, default=0.0)
     told = vars(parser.parse_args())
     ledger = Ledger(told.pop("ledger"))
     asyncio.run(send(Order(**told), ledger))
