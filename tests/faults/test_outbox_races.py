@@ -165,9 +165,8 @@ def _all_read(world: World) -> bool:
 )
 def test_a_relay_killed_before_it_forgets_says_things_twice_and_loses_none(trial: Trial):
     toy = trial.world.toy
-    deaths = trial.scaled(smoke=1, full=8)
 
-    def kill(load: Load, *words: str) -> int:
+    def kill(load: Load, deaths: int, *words: str) -> int:
         at = time.time()
         with toy.running_as(*words, "--nth", "3", wait=False):
             assert wait_until(
@@ -177,10 +176,10 @@ def test_a_relay_killed_before_it_forgets_says_things_twice_and_loses_none(trial
         return len(toy.restarts_since(at)) - 1
 
     with trial.load() as load:
-        killed = kill(load, "--die-at", "after_ack")
+        killed = kill(load, trial.scaled(smoke=1, full=8), "--die-at", "after_ack")
     found = trial.assert_whole(load)
     trial.fired(deaths=killed, said_twice=len(found.noted) - len({n.id for n in found.noted}))
 
     with trial.load() as control:
-        kill(control, "--die-at", "before_publish", "--without", "forgetting_last")
+        kill(control, 1, "--die-at", "before_publish", "--without", "forgetting_last")
     trial.assert_broken(control, "R6", without="forgetting only what is acknowledged")
