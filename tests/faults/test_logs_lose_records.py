@@ -152,13 +152,14 @@ def test_a_lane_whose_offset_is_gone_stops_and_never_jumps(trial: Trial):
     trial.fired(records_deleted=deleted)
     trial.assert_whole(load)
 
-    with trial.load(), decided_at_last(world):
+    jumping = ("--without", "stop_at_lost_offset")
+    with trial.load(), world.health.running_as(*jumping), decided_at_last(world):
         delete_unread(world, tenant, "jumped")
         standing = history_offsets(world)
-        with world.health.running_as("--without", "stop_at_lost_offset"):
-            assert wait_until(
-                lambda: history_offsets(world) != standing, timeout_seconds=PATIENCE_SECONDS
-            ), "no offset jumped without the stop"
+        world.health.start()
+        assert wait_until(
+            lambda: history_offsets(world) != standing, timeout_seconds=PATIENCE_SECONDS
+        ), "no offset jumped without the stop"
     trial.control_failed("the stop at a lost offset", "an offset jumped:")
 
 
@@ -200,7 +201,7 @@ def test_a_lane_whose_topic_is_another_one_stops(trial: Trial):
     trial.assert_whole(load)
 
     jumping = ("--without", "stop_at_lost_offset")
-    with trial.load(), decided_at_last(world), world.health.running_as(*jumping):
+    with trial.load(), world.health.running_as(*jumping), decided_at_last(world):
         renew_topic(world, tenant, "older")
         import_history(world, tenant, "passed-over", accounts=3)
         time.sleep(STANDS_SECONDS)
