@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from deploy.local.waiting import ask
+from tests.faults import raw
 from tests.faults.raw import Place, RawRecord
 
 TRY_SECONDS = 30.0  # a group that has just lost its last member still counts as inhabited
@@ -41,7 +42,7 @@ def delete_records(bootstrap: str, before: Mapping[Place, int]) -> None:
 
 
 def recreate_topic(bootstrap: str, topic: str, *, partitions: int, copies: int) -> None:
-    """Delete a topic and create it anew, empty. Returns when the new one stands."""
+    """Delete a topic and create it anew, empty. Returns when every broker knows the new one."""
     ask(_with_admin(bootstrap, lambda admin: admin.delete_topics([topic])))
     new = NewTopic(
         topic,
@@ -61,6 +62,7 @@ def recreate_topic(bootstrap: str, topic: str, *, partitions: int, copies: int) 
                 raise for_code(code)(f"cannot create {topic}")
 
     _until_it_works(lambda: _with_admin(bootstrap, create))
+    _until_it_works(lambda: raw.topic_ends(bootstrap, [topic]))
 
 
 def delete_group(bootstrap: str, group: str) -> None:
@@ -115,7 +117,7 @@ def _until_it_works(make: Any) -> None:
         try:
             ask(question)
             return
-        except KafkaError:
+        except (KafkaError, asyncio.CancelledError):  # the second where a client gives itself up
             if time.monotonic() > deadline:
                 raise
             time.sleep(PAUSE_SECONDS)
