@@ -16,6 +16,7 @@ from tests.faults.raw import Place, RawRecord
 
 TRY_SECONDS = 30.0  # a group that has just lost its last member still counts as inhabited
 PAUSE_SECONDS = 0.3
+ASKED_ANEW = 12  # whichever broker answers: so often that each was asked
 
 
 def append(bootstrap: str, records: Iterable[RawRecord]) -> list[tuple[Place, int]]:
@@ -62,7 +63,8 @@ def recreate_topic(bootstrap: str, topic: str, *, partitions: int, copies: int) 
                 raise for_code(code)(f"cannot create {topic}")
 
     _until_it_works(lambda: _with_admin(bootstrap, create))
-    _until_it_works(lambda: raw.topic_ends(bootstrap, [topic]))
+    for _ in range(ASKED_ANEW):
+        _until_it_works(lambda: raw.topic_ends(bootstrap, [topic]))
 
 
 def delete_group(bootstrap: str, group: str) -> None:

@@ -114,20 +114,24 @@ def live_offsets(world: World) -> Mapping[Place, int]:
 
 @contextmanager
 def decided_at_last(world: World) -> Iterator[None]:
-    """Behind the block, an operator decides from where history is read, and starts health anew."""
+    """Behind the block, an operator decides from where history is read, and starts anew whoever
+    reads it: health, and ingest for its receipts.
+    """
     try:
         yield
     finally:
-        begins = ask(raw.log_begins(world.kafka.bootstrap, [HISTORY]))
-        with session_of(world, "health") as session:
-            for place, begin in begins.items():
-                session.execute(
-                    f"UPDATE health.consumer_offset SET next_offset = {begin}"
-                    f" WHERE topic = '{HISTORY}' AND part = {place.number}"
-                    f" AND (next_offset < {begin} OR next_offset > {history_ends(world)[place]})"
-                )
-        world.health.kill()
-        world.health.wait_ready()
+        begins, ends = ask(raw.log_begins(world.kafka.bootstrap, [HISTORY])), history_ends(world)
+        for service, worker in (("health", world.health), ("ingest", world.ingest)):
+            with session_of(world, service) as session:
+                for place, begin in begins.items():
+                    session.execute(
+                        f"UPDATE {service}.consumer_offset SET next_offset = {begin}"
+                        f" WHERE topic = '{HISTORY}' AND part = {place.number}"
+                        f" AND NOT next_offset BETWEEN {begin} AND {ends[place]}"
+                    )
+            worker.kill()
+            worker.start()
+            worker.wait_ready()
 
 
 # --- records are deleted -------------------------------------------------------------------------
