@@ -86,6 +86,16 @@ async def test_a_claim_that_is_rolled_back_is_no_claim(database: Database):
     assert await claimed(database, [received("1")], seen=seen) == ["1"]
 
 
+async def test_a_repeat_of_an_event_from_the_future_is_known(database: Database):
+    seen = SeenIds(most_bytes=ROOMY)
+    for days_ahead in (0, 1, 2, 300):
+        event = live(f"{days_ahead}", day=5, happened=5 + days_ahead)
+        await claimed(database, [event], seen=seen)
+
+        assert await claimed(database, [event], seen=seen) == []
+        assert await claimed(database, [event], seen=SeenIds(most_bytes=ROOMY)) == []
+
+
 async def test_a_live_id_is_remembered_for_thirty_days_and_not_for_31(database: Database):
     seen = SeenIds(most_bytes=ROOMY)
     await claimed(database, [live("1", day=0)], seen=seen)

@@ -31,14 +31,19 @@ def probe_since(received: Received[Any]) -> date:
     """First day on which an earlier copy of this event may have been recorded.
 
     No copy was recorded before the event happened; one day is left for clocks that differ.
-    Where the time is not the client's own, the whole window has to be looked at.
+    Where the time is not the client's own, or lies more than that day ahead of our own clock, it
+    says nothing, and the whole window has to be looked at.
     """
-    window = window_begin(received.appended_at.date())
+    appended_on = received.appended_at.date()
+    window = window_begin(appended_on)
     envelope = received.envelope
     if envelope.originaltime is None or envelope.warnings:
         return window
     happened = envelope.time.date()
-    return window if happened <= window else max(window, happened - DAY)
+    # In this order: a day less than the first of the calendar is none.
+    if happened <= window or happened > appended_on + DAY:
+        return window
+    return max(window, happened - DAY)
 
 
 class _Alike(NamedTuple):
