@@ -275,7 +275,7 @@ def without_isolation() -> None:
 
     async def give_up(self: Any, batch: Any, error: Exception, _: Any) -> None:
         letters = [
-            dead_letter(entry.record, None, code="given_up", message=str(error))
+            dead_letter(self.lane.name, entry.record, None, code="given_up", message=str(error))
             for entry in batch.entries
         ]
         await self._commit(Slice(batch.spans, ()), given_up=letters)
