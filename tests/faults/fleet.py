@@ -156,6 +156,13 @@ class Worker:
             return False
         return answer.status_code == httpx.codes.OK
 
+    def readiness(self) -> str:
+        """What `GET /ready` says, in words; empty while it does not answer."""
+        try:
+            return httpx.get(f"{self.url}/ready", timeout=3, trust_env=False).text
+        except httpx.TransportError:
+            return ""
+
     def is_paused(self) -> bool:
         """Whether its process is stopped by SIGSTOP."""
         try:

@@ -237,7 +237,7 @@ def test_deadlocks_are_tried_again_and_ordered_locks_have_none(trial: Trial):
     with trial.load(**busy) as control:
         storm_with_a_peer(trial, control, seconds, "sorted_locks", "retries", "isolation")
     assert dead_letters_of(trial, before) > 0
-    trial.control_failed("retries", "no dead letter")
+    trial.control_failed("retries and isolation", "no dead letter")
 
 
 # --- a transaction that stays open ---------------------------------------------------------------

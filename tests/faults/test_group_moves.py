@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 
 from deploy.local.waiting import ask, wait_until
@@ -142,10 +143,10 @@ def test_what_kafka_says_of_our_offsets_is_ignored(trial: Trial):
     world = trial.world
 
     with trial.load() as load:
-        tamper(world, load, lambda: forget_group(world))
+        tamper(world, load, partial(forget_group, world))
         for ahead in (0, 1_000_000):
-            tamper(world, load, lambda ahead=ahead: set_to_end(world, ahead))  # type: ignore[misc]
-        tamper(world, load, lambda: set_to_start(world))
+            tamper(world, load, partial(set_to_end, world, ahead))
+        tamper(world, load, partial(set_to_start, world))
     trial.fired(tampered=4)
     trial.assert_whole(load)
 

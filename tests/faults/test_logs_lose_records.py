@@ -72,18 +72,9 @@ def await_history_read(world: World) -> None:
     ), f"history is not read: {history_offsets(world)} of {history_ends(world)}"
 
 
-def lane_told(world: World) -> str:
-    """What readiness of health says of the history lane; empty where it does not answer."""
-    try:
-        answer = httpx.get(f"{world.health.url}/ready", timeout=3, trust_env=False)
-    except httpx.TransportError:
-        return ""
-    return answer.text
-
-
 def has_stopped(world: World) -> bool:
     """Whether readiness is red and names the lane with its reason."""
-    told = lane_told(world)
+    told = world.health.readiness()
     return "lane history" in told and "stopped" in told and not world.health.is_ready()
 
 
@@ -95,7 +86,7 @@ def assert_stands(trial: Trial, load: Load) -> None:
     load.await_more(20)
     time.sleep(STANDS_SECONDS)
 
-    assert has_stopped(world), lane_told(world)
+    assert has_stopped(world), world.health.readiness()
     assert history_offsets(world) == mark
     assert world.health.pid == pid
     assert sum(live_offsets(world).values()) > sum(live.values())
@@ -209,7 +200,7 @@ def test_a_lane_whose_topic_is_another_one_stops(trial: Trial):
         renew_topic(world, tenant, "older")
         import_history(world, tenant, "passed-over", accounts=3)
         time.sleep(STANDS_SECONDS)
-        assert not has_stopped(world), lane_told(world)
+        assert not has_stopped(world), world.health.readiness()
         assert history_offsets(world) != history_ends(world)
     trial.control_failed("the stop at a lost offset", "records passed over in silence:")
 

@@ -7,11 +7,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-import httpx
-
 from deploy.local.waiting import ask, wait_until
 from tests.faults import oracle, raw, tampering
-from tests.faults.fleet import Worker
 from tests.faults.raw import Place, RawRecord
 from tests.faults.sessions import session_of
 from tests.faults.trial import Load, Trial, row
@@ -138,14 +135,6 @@ def health_gives_up(dead: Iterable[Dead]) -> set[Dead]:
     return {one for one in dead if one.code != Poison.BROKEN_CONSTRAINT}
 
 
-def lane_told(worker: Worker) -> str:
-    """What a worker says of its readiness."""
-    try:
-        return httpx.get(f"{worker.url}/ready", timeout=3, trust_env=False).text
-    except httpx.TransportError:
-        return ""
-
-
 @row(
     37,
     "poison: undecodable, of a wrong schema, breaking a constraint",
@@ -172,7 +161,7 @@ def test_poison_alone_is_given_up_and_nothing_but_poison_stops_the_lane(trial: T
         trial.holds("the dead letters are exactly the poison")
 
         burst = poison(trial, [Poison.UNDECODABLE] * BURST, partition=3)
-        assert wait_until(lambda: "dead letters in a row" in lane_told(toy), timeout_seconds=30)
+        assert wait_until(lambda: "dead letters in a row" in toy.readiness(), timeout_seconds=30)
         stood = len(dead_since(world, "metrics", load.begins) - expected)
         time.sleep(trial.scaled(smoke=1.0, full=8.0))
         assert not toy.is_ready()
@@ -192,7 +181,7 @@ def test_poison_alone_is_given_up_and_nothing_but_poison_stops_the_lane(trial: T
         with toy.running_as(*unprotected, environment=tight):
             control.stop()
             assert world.await_rest(60) is not None, world.why_restless()
-            assert toy.is_ready(), lane_told(toy)
+            assert toy.is_ready(), toy.readiness()
     given_up = dead_since(world, "metrics", control.begins)
     assert burst <= {one._replace(code=Poison.UNDECODABLE) for one in given_up}
     trial.control_failed("breaker", f"the lane stops behind {MOST_IN_A_ROW + 1}")
