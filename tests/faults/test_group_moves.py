@@ -99,12 +99,21 @@ def early_records(trial: Trial, load: Load, rebalances: int, *without: str) -> t
     patient = {"KAFKA_BATCH_WAIT_MS": "1000"}  # a fetch is under way when the group moves
     with toy.running_as("--assign-seconds", "2", *words, environment=patient):
         strangers = strangers_of(trial, stay_seconds=0.1)
+
+        def enough() -> bool:
+            # Unprotected, whether a record comes early is chance: so until one does.
+            early = count(toy, mark, "record_before_place")
+            return strangers.joins >= rebalances and (not without or early > 0)
+
         with strangers.coming_and_going():
-            assert wait_until(lambda: strangers.joins >= rebalances, timeout_seconds=120)
+            assert wait_until(enough, timeout_seconds=120), f"{strangers.joins} joins"
         load.await_more(20)
-        lines = toy.logged_since(mark)
-    slow = sum('"assigned_slowly"' in line for line in lines)
-    return slow, sum('"record_before_place"' in line for line in lines)
+    return count(toy, mark, "assigned_slowly"), count(toy, mark, "record_before_place")
+
+
+def count(worker: Worker, mark: int, event: str) -> int:
+    """Lines of that name that a worker has logged behind a mark."""
+    return sum(f'"{event}"' in line for line in worker.logged_since(mark))
 
 
 @row(
