@@ -13,7 +13,6 @@ from tests.faults.trial import Form, Result, Row, Trial
 from tests.faults.world import World, running_world
 
 SEED = 20261124
-RESULTS = pytest.StashKey[list[Result]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,23 +50,16 @@ def pytest_runtest_makereport(
     told = yield
     marker = item.get_closest_marker("fault")
     if marker is not None and marker.args and (call.when == "call" or call.excinfo is not None):
-        results = item.config.stash.setdefault(RESULTS, [])
         trial = getattr(item, "funcargs", {}).get("trial")
         result = trial.result if trial else _untried(item, marker.args[0])
         result.seconds = round(told.duration, 1)
         result.outcome = {"passed": "holds", "skipped": "not run"}.get(told.outcome, "BROKEN")
         if call.excinfo is not None:
             result.reason = str(call.excinfo.value).partition("\n")[0][:200]
-        if result not in results:
-            results.append(result)
+        file = item.config.getoption("--fault-report", default=None)
+        if file is not None:
+            report.write([result], ROOT / file)  # row by row: a run of an hour may be cut short
     return told
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    file = session.config.getoption("--fault-report", default=None)
-    results = session.config.stash.get(RESULTS, [])
-    if file is not None and results:
-        report.write(results, ROOT / file)
 
 
 def _untried(item: pytest.Item, entry: Row) -> Result:
