@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from deploy.local.waiting import wait_until
 from tests.faults.fleet import Worker
 from tests.faults.sabotage import CONSUMER_POINTS
-from tests.faults.trial import Form, Load, Trial, row
+from tests.faults.trial import Load, Trial, row
 
 STALLED = 70  # exit status of a process whose loop stood still
 
@@ -58,8 +58,6 @@ def test_a_consumer_killed_at_any_instruction_loses_and_doubles_nothing(trial: T
             await_deaths(toy, at, deaths + 1, timeout_seconds=deaths * 40)
     trial.fired(kills=kills, deaths_at_points=deaths)
     trial.assert_whole(load)
-    if trial.form is Form.FULL:
-        trial.assert_rebuilt_is_live(health)
 
     dying = ("--without", "one_transaction", "--die-at", "after_cas", "--nth", "2")
     with trial.load() as control:
@@ -93,6 +91,7 @@ def test_a_consumer_and_its_broker_killed_together_lose_and_double_nothing(trial
             load.await_more(20)
     trial.fired(brokers_killed=times, consumers_killed=2 * times)
     trial.assert_whole(load)
+    trial.assert_rebuilt_is_live(world.health)
 
     dying = ("--without", "one_transaction", "--die-at", "after_cas", "--nth", "2")
     with trial.load() as control:
