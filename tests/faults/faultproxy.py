@@ -144,10 +144,11 @@ class FaultProxy:
                     continue
                 if faults.cut_after_bytes is not None:
                     chunk = chunk[: max(0, faults.cut_after_bytes - passed)]
+                # Counted first: who has got the bytes may look at once.
+                self._count(len(chunk), is_up=is_up)
+                passed += len(chunk)
                 writer.write(chunk)
                 await writer.drain()
-                passed += len(chunk)
-                self._count(len(chunk), is_up=is_up)
                 if faults.cut_after_bytes is not None and passed >= faults.cut_after_bytes:
                     self.counters.cut += 1
                     return
