@@ -52,7 +52,7 @@ def build() -> Service:
         migrations=Path(__file__).parent / "migrations",
         lanes=LANES,
         shows_dead_letters=False,
-        owned_tables=("workspace", "api_key", "webhook_secret"),
+        owned_tables=("workspace", "api_key", "webhook_secret", "spilled_receipt"),
         outliving_tables=("progress", "rejected_event"),
         jobs=jobs(settings),
         checks={
