@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from time import perf_counter
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import structlog
@@ -100,9 +101,13 @@ def build_app(
     title: str,
     description: str,
     checks: Mapping[str, Check],
+    remarks: Mapping[str, Check] = MappingProxyType({}),
     **options: Any,
 ) -> FastAPI:
-    """A FastAPI app with the routes and the error form that every service has."""
+    """A FastAPI app with the routes and the error form that every service has.
+
+    `remarks` are told by /ready like `checks`, but do not make it red.
+    """
     app = FastAPI(
         title=title,
         description=description,
@@ -127,11 +132,11 @@ def build_app(
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(Exception, _unexpected_error)
-    _add_probes(app, checks)
+    _add_probes(app, checks, remarks)
     return app
 
 
-def _add_probes(app: FastAPI, checks: Mapping[str, Check]) -> None:
+def _add_probes(app: FastAPI, checks: Mapping[str, Check], remarks: Mapping[str, Check]) -> None:
     @app.get("/health", tags=["operation"], summary="The process is alive")
     async def health() -> dict[str, str]:
         return {"status": "alive"}
@@ -141,7 +146,8 @@ def _add_probes(app: FastAPI, checks: Mapping[str, Check]) -> None:
         failing = {name: reason for name, check in checks.items() if (reason := check())}
         if failing:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        told = {name: failing.get(name, "ok") for name in checks}
+        told = {name: check() or "ok" for name, check in remarks.items()}
+        told |= {name: failing.get(name, told.get(name, "ok")) for name in checks}
         return {"ready": not failing, "dependencies": told}
 
     @app.get("/metrics", tags=["operation"], summary="Prometheus metrics")

@@ -55,6 +55,7 @@ def build() -> Service:
         owned_tables=("workspace", "api_key", "webhook_secret", "spilled_receipt"),
         outliving_tables=("progress", "rejected_event"),
         jobs=jobs(settings),
+        needs_kafka=False,  # the edge has its spill; "kafka writer" says where it has none
         checks={
             "kafka writer": delivery.why_not_ready,
             "spill": delivery.why_spill_not_ready,

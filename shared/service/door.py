@@ -15,6 +15,8 @@ from shared.clock import utc_now
 from shared.http import Check, Counted, build_app
 from shared.service.value import Service
 
+KAFKA = "kafka"  # the check of whatever needs it, beside the lanes
+
 
 def app_of(
     service: Service,
@@ -22,10 +24,15 @@ def app_of(
     checks: Mapping[str, Check] = MappingProxyType({}),
 ) -> FastAPI:
     """The service's HTTP door as a FastAPI app. `checks`: what /ready looks at beside its own."""
+    lanes = {f"lane {consumer.lane.name}": _lane_check(consumer) for consumer in consumers}
+    stopped = {f"lane {consumer.lane.name}": _stopped_check(consumer) for consumer in consumers}
+    of_kafka = {name: check for name, check in checks.items() if name == KAFKA} | lanes
+    decisive = {name: check for name, check in checks.items() if name != KAFKA}
     app = build_app(
         title=f"Mainstay {service.name}",
         description=service.description,
-        checks={**checks, **service.checks, **_lane_checks(consumers)},
+        checks={**decisive, **service.checks, **(of_kafka if service.needs_kafka else stopped)},
+        remarks={} if service.needs_kafka else of_kafka,
         lifespan=service.lifespan or (lambda _: nullcontext()),
     )
     app.state.settings = service.settings
@@ -46,20 +53,24 @@ def app_of(
     return app
 
 
-def _lane_checks(consumers: Sequence[Consumer]) -> dict[str, Check]:
-    return {f"lane {consumer.lane.name}": _lane_check(consumer) for consumer in consumers}
-
-
 def _lane_check(consumer: Consumer) -> Check:
     def check() -> str | None:
         state = consumer.state
-        if state.stopped_because:
-            return f"stopped: {state.stopped_because}"
+        if stopped := _stopped_check(consumer)():
+            return stopped
         if state.waiting_for:
             return f"waits for {state.waiting_for}"
         if not state.connected:
             return "Kafka does not answer"
         return None if state.placed else "has no partitions yet"
+
+    return check
+
+
+def _stopped_check(consumer: Consumer) -> Check:
+    def check() -> str | None:
+        because = consumer.state.stopped_because
+        return f"stopped: {because}" if because else None
 
     return check
 

@@ -19,7 +19,7 @@ from shared.bus.kafka.reader import KafkaReader
 from shared.bus.kafka.writer import KafkaWriter
 from shared.bus.relay import Relay
 from shared.http import Check
-from shared.service.door import serve, server_of
+from shared.service.door import KAFKA, serve, server_of
 from shared.service.housekeeping import HOUSEKEEPING
 from shared.service.probes import DatabaseProbe
 from shared.service.stopping import stop_on_signals
@@ -128,7 +128,7 @@ def _checks(probe: DatabaseProbe | None, lanes: LaneWatchdog | None) -> dict[str
     if probe is not None:
         checks["database"] = probe.why_not_ready
     if lanes is not None:
-        checks["kafka"] = lanes.why_not_ready
+        checks[KAFKA] = lanes.why_not_ready
     return checks
 
 

@@ -61,6 +61,8 @@ class Service:
     jobs: Sequence[Job] = ()
     shows_dead_letters: bool = True
     """False: the service's own routes show them, with more beside."""
+    needs_kafka: bool = True
+    """False: it serves its callers while Kafka is away. /ready tells of that, and stays green."""
     checks: Mapping[str, Check] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
     """What the routes find at `request.app.state`, beside database, keys, clock and settings."""

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -60,6 +61,25 @@ def test_readiness_says_which_dependency_is_away(without_kafka: Tenant):
     assert answer.json()["ready"] is False
     assert answer.json()["dependencies"]["database"] == "ok"
     assert answer.json()["dependencies"]["kafka writer"] != "ok"
+
+
+def test_an_edge_with_room_on_disk_is_ready_while_kafka_is_away_and_tells_of_it(
+    ingest: ServiceProcess, tmp_path: Path
+):
+    port = reserve()
+    port.release()
+    environment = {
+        **ingest.environment,
+        "KAFKA_BOOTSTRAP": f"{HOST}:{port.port}",
+        "INGEST_SPILL_DIRECTORY": str(tmp_path / "spill"),
+    }
+
+    with ServiceProcess("ingest", environment) as process:
+        told = httpx.get(f"{process.url}/ready").json()
+
+    assert told["ready"] is True
+    assert told["dependencies"]["database"] == "ok"
+    assert told["dependencies"]["kafka"] != "ok"
 
 
 def _dependencies(tenant: Tenant) -> dict[str, str]:
