@@ -129,6 +129,7 @@ class LaneWatchdog:
 # --- the event loop ------------------------------------------------------------------------------
 
 BEAT_SECONDS = 1.0
+GRACE_SECONDS = 3.0
 
 
 class LoopWatchdog:
@@ -157,9 +158,9 @@ class LoopWatchdog:
             time.sleep(BEAT_SECONDS)
             now = monotonic()
             if now - before > 2 * BEAT_SECONDS:
-                # We too were late: the whole process stood still (SIGSTOP, a paused machine).
-                # That is over, and what it missed the offset rows decide.
-                self._beat = max(self._beat, now)
+                # We too were late: the whole process stood still (SIGSTOP, a paused machine) or
+                # got no processor. The loop is given a moment to show that it goes on.
+                self._beat = max(self._beat, now - self._patience_seconds + GRACE_SECONDS)
             elif now - self._beat > self._patience_seconds:
                 log.critical("loop_stalled", seconds=round(now - self._beat, 1))
                 faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
