@@ -114,7 +114,7 @@ def acknowledged_stand_in_the_topic(found: Findings) -> Iterable[Violation]:
 def raw_events_are_applied_once(found: Findings) -> Iterable[Violation]:
     """R2: the ids in the topic are the ids that were applied, each once."""
     given_up = _given_up(found, "metrics")
-    standing = {e.id for e in found.raw if (e.topic, e.partition, e.offset) not in given_up}
+    standing = {event.id for event in found.raw if _stand(event) not in given_up}
     applied = Counter(seen.event_id for seen in found.seen)
     if lost := sorted(standing - applied.keys()):
         yield Violation("R2", f"{len(lost)} events not applied: {lost[:SHOWN]}")
@@ -129,7 +129,7 @@ def raw_events_are_applied_once(found: Findings) -> Iterable[Violation]:
 def state_is_the_fold(found: Findings) -> Iterable[Violation]:
     """R3: health's tables are what the model makes of the raw topics."""
     given_up = _given_up(found, "health")
-    kept = [e for e in found.raw if (e.topic, e.partition, e.offset) not in given_up]
+    kept = [event for event in found.raw if _stand(event) not in given_up]
     expected = model.fold(kept)
     for table in Rollups._fields:
         ours, theirs = getattr(expected, table), getattr(found.rollups, table)
@@ -150,13 +150,11 @@ def every_record_is_accounted_for(found: Findings) -> Iterable[Violation]:
     dead = _given_up(found, "metrics")
     live = [event for event in found.raw if event.topic == USAGE]
     where = {(USAGE, seen.part, seen.offset) for seen in found.seen}
-    repeats = {(e.topic, e.partition, e.offset) for e in live} - {
-        (e.topic, e.partition, e.offset) for e in model.first_copies(live)
-    }
+    first = {_stand(event) for event in model.first_copies(live)}
+    traced = where | dead
+    # A repeat needs no trace of its own: its first copy has one.
     lost = [
-        (event.partition, event.offset)
-        for event in live
-        if (event.topic, event.partition, event.offset) not in where | repeats | dead
+        stand[1:] for event in live if (stand := _stand(event)) in first and stand not in traced
     ]
     if lost:
         yield Violation("R4", f"{len(lost)} records without a trace: {lost[:SHOWN]}")
@@ -202,6 +200,11 @@ def workspaces_stay_apart(found: Findings) -> Iterable[Violation]:
     marked = [seen.event_id for seen in found.seen if seen.marker != found.workspace]
     for where in (*found.foreign, *marked[:SHOWN]):
         yield Violation("R8", f"a row of another workspace: {where}")
+
+
+def _stand(event: RawEvent) -> tuple[str, int, int]:
+    """Where an event stands."""
+    return event.topic, event.partition, event.offset
 
 
 def _given_up(found: Findings, database: str) -> set[tuple[str, int, int]]:

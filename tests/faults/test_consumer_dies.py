@@ -51,7 +51,7 @@ def test_a_consumer_killed_at_any_instruction_loses_and_doubles_nothing(trial: T
     # With the group's own patience a consumer would get on only every tenth second between kills.
     trial.usually("--quick-group")
 
-    with trial.load() as load:
+    with trial.load(pause_seconds=trial.scaled(smoke=0.25, full=1.0)) as load:
         kills = kill_at_work(trial, (toy, health), trial.scaled(smoke=2, full=100))
         at = time.time()
         with toy.running_as(*dying, wait=False):
