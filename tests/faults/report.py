@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from deploy.local.jars import locked_jars
+from deploy.local.postgres.programs import find_programs
 from tests.faults.trial import Result
 
 HEAD = """# Faults: what was tried, and what came of it
@@ -45,12 +47,13 @@ def _lines_of(file: Path) -> dict[Key, str]:
 
 
 def _machine() -> str:
-    memory = psutil.virtual_memory().total / 2**30
+    kafka = next(jar.version for jar in locked_jars() if jar.artifact == "kafka-clients")
     packages = ", ".join(f"{name} {version(name)}" for name in ("aiokafka", "asyncpg", "fastapi"))
+    memory = psutil.virtual_memory().total / 2**30
     return (
-        "Latest run on: Kafka 4.1.0 (3 brokers, RF 3, min.insync 2, and a controller),"
-        f" PostgreSQL 18 (fsync on), Python {platform.python_version()}, {packages};"
-        f" {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}.\n"
+        f"Latest run on: Kafka {kafka} (3 brokers, RF 3, min.insync 2, and a controller),"
+        f" PostgreSQL {find_programs().major} (fsync on), Python {platform.python_version()},"
+        f" {packages}; {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}.\n"
     )
 
 
