@@ -48,7 +48,7 @@ class Strangers:
 
     async def _live(self, chance: random.Random) -> None:
         while not self._ending.is_set():
-            member = self._member()
+            member = self._member(chance.choice(("a-stranger", "z-stranger")))
             with suppress(KafkaError, OSError, TimeoutError):
                 await asyncio.wait_for(member.start(), JOIN_SECONDS)
                 self.joins += 1
@@ -57,11 +57,14 @@ class Strangers:
             await (_vanish(member) if vanishes else _leave(member))
             await asyncio.sleep(chance.uniform(0, 1.0))
 
-    def _member(self) -> Any:
+    def _member(self, client_id: str) -> Any:
+        # The range assignor goes by the members' names: of one name, and strangers would hold the
+        # same partitions again and again, until somebody's watchdog barks.
         return AIOKafkaConsumer(
             self.topic,
             bootstrap_servers=self.bootstrap,
             group_id=self.group,
+            client_id=client_id,
             enable_auto_commit=False,
             partition_assignment_strategy=(RangePartitionAssignor,),
             heartbeat_interval_ms=500,
