@@ -5,20 +5,23 @@ keeps its partition number in all usage lanes, because they share keys and parti
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
 from shared.bus.seen import Ids, IdSet, SeenDays, SeenIds, block_of, inbox_id
 from shared.db import Tx, ensure_day_partitions, rows
-from shared.events.base import Received
+from shared.events.base import Envelope, Received
 
 # How long ids of live events are remembered, days. Longer than any client retries or a relay is
 # down; a repeat that comes later still is flagged as late, not dropped.
 DEDUP_WINDOW_DAYS = 30
 DEDUP_WINDOW = timedelta(days=DEDUP_WINDOW_DAYS)
 DAY = timedelta(days=1)
+# How far a time may be moved by the client's clock and still say when no copy had come yet: the
+# rest of the day that is left is for clocks of ours that differ.
+MOST_MOVED = timedelta(hours=12)
 BLOCKS_AT_ONCE = 200  # of ids that are about to be forgotten: bounds memory, not the result
 
 
@@ -32,18 +35,35 @@ def probe_since(received: Received[Any]) -> date:
 
     No copy was recorded before the event happened; one day is left for clocks that differ.
     Where the time is not the client's own, or lies more than that day ahead of our own clock, it
-    says nothing, and the whole window has to be looked at.
+    says nothing, and the whole window has to be looked at. Nor does it where it was moved far: a
+    body that is sent again as it was, days later, says the same of when it was sent, so that its
+    events seem to happen days later too.
     """
     appended_on = received.appended_at.date()
     window = window_begin(appended_on)
     envelope = received.envelope
-    if envelope.originaltime is None or envelope.warnings:
+    if envelope.originaltime is None or envelope.warnings or _is_moved_far(envelope):
         return window
     happened = envelope.time.date()
     # In this order: a day less than the first of the calendar is none.
     if happened <= window or happened > appended_on + DAY:
         return window
     return max(window, happened - DAY)
+
+
+def _is_moved_far(envelope: Envelope) -> bool:
+    """Whether the time was corrected by more than it can be to be relied on."""
+    if envelope.sentat is None:
+        return False
+    if envelope.recordedtime is None:
+        return True
+    try:
+        sent_at = datetime.fromisoformat(envelope.sentat)
+    except ValueError:  # a form that only ingest reads
+        return True
+    if sent_at.tzinfo is None:
+        sent_at = sent_at.replace(tzinfo=UTC)
+    return abs(envelope.recordedtime - sent_at) > MOST_MOVED
 
 
 class _Alike(NamedTuple):
