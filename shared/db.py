@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from typing import Any
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -23,6 +24,7 @@ Tx = AsyncConnection
 # SQLSTATE classes that pass by themselves: connection, resources, operator, transaction rollback
 # (serialisation failure, deadlock), and a lock or statement that waited too long.
 TRANSIENT_SQLSTATES = ("08", "53", "57", "40", "55P03", "25P0")
+BAD_DATA = "22000"
 
 
 class DatabaseUnavailable(TransientError):
@@ -92,7 +94,15 @@ def session_settings(schema: str, settings: DatabaseSettings) -> dict[str, str]:
 
 
 def sqlstate(error: DBAPIError) -> str:
-    """The five-letter SQLSTATE, empty where the fault has none (a broken connection)."""
+    """The five-letter SQLSTATE, empty where the fault has none (a broken connection).
+
+    A value that the driver refuses to send, a number too large for its column or a text that is no
+    Unicode, has that of bad data: to the driver that is the same class as a closed connection, but
+    no wait mends it.
+    """
+    cause = error.orig.__cause__ if error.orig is not None else None
+    if isinstance(cause, asyncpg.InterfaceError) and isinstance(cause, ValueError):
+        return BAD_DATA
     return getattr(error.orig, "sqlstate", None) or ""
 
 
