@@ -33,7 +33,7 @@ from shared.bus.retry import (
     sentence,
 )
 from shared.bus.seen import SeenIds
-from shared.bus.slices import Slice, gaps_of, slices_of
+from shared.bus.slices import Gaps, Slice, slices_of
 from shared.bus.tables import DeadLetter, Fenced
 from shared.db import Database, Tx
 from shared.errors import MainstayError, TransientError
@@ -138,7 +138,7 @@ class Consumer:
         self._may_read = may_read
         self._decode: Decode = decoder(lane.types)
         self._positions: dict[Partition, int] = {}
-        self._holes: dict[Partition, int] = {}
+        self._gaps = Gaps()
         self._days: set[date] = set()
         self._seen = SeenIds(most_bytes=settings.dedup_cache_bytes)
         self._breaker = Breaker(lane.name, most_in_a_row=settings.dead_letters_in_a_row)
@@ -243,12 +243,9 @@ class Consumer:
     ) -> Mapping[Partition, Sequence[Record]]:
         """Leave out partitions that skip ahead of our place, and place them once more.
 
-        A reader that lost its place would make us pass over records for good. Compaction leaves
-        holes too; one that is still there after a read from exactly our place is such a hole.
+        A reader that lost its place would make us pass over records for good.
         """
-        gaps = gaps_of(fetched, self._positions)
-        odd = {p: begin for p, begin in gaps.items() if self._holes.get(p) != begin}
-        self._holes = odd
+        odd = self._gaps.doubtful(fetched, self._positions)
         if not odd:
             return fetched
         telemetry.CONSUMER_GAPS.labels(*self._labels).inc(len(odd))
@@ -283,6 +280,7 @@ class Consumer:
                 await tables.create_offsets(tx, self._group, starts, owner=self._owner)
                 known |= await tables.get_offsets(tx, self._group, unseen)
         self._positions |= known
+        self._gaps.forget(known)
         self._reader.place(known)
         self.state.placed = True
 

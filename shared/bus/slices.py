@@ -1,6 +1,6 @@
 """A slice: consecutive records of some partitions, and the offsets that they cover."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -140,3 +140,32 @@ def gaps_of(
         if records and records[0].offset > position:
             found[partition] = records[0].offset
     return found
+
+
+class Gaps:
+    """Tells holes from records that a reader has passed over.
+
+    Compaction leaves holes. Both look alike once; a hole is still there when the partition is read
+    again from exactly our place.
+    """
+
+    def __init__(self) -> None:
+        self._placed: dict[Partition, int] = {}  # read again from our place, and the gap's end
+
+    def doubtful(
+        self, fetched: Mapping[Partition, Sequence[Record]], positions: Mapping[Partition, int]
+    ) -> set[Partition]:
+        """The partitions that have to be read again from our place before we go on.
+
+        What was not fetched this time keeps its answer: busy neighbours often come first.
+        """
+        gaps = gaps_of(fetched, positions)
+        doubtful = {p for p, begin in gaps.items() if self._placed.get(p) != begin}
+        self.forget(fetched.keys())
+        self._placed |= {partition: gaps[partition] for partition in doubtful}
+        return doubtful
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """Forget what was seen of partitions that are read from another place now."""
+        for partition in partitions:
+            self._placed.pop(partition, None)

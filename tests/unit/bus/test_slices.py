@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shared.bus.memory import MemoryRecord
 from shared.bus.record import SKIPPED, Partition, Record
-from shared.bus.slices import Span, gaps_of, slices_of
+from shared.bus.slices import Gaps, Span, gaps_of, slices_of
 
 FIRST, SECOND = Partition("t", 0), Partition("t", 1)
 
@@ -55,3 +55,37 @@ def test_a_span_begins_at_our_place_also_where_compaction_left_a_hole():
     )
 
     assert piece.spans == {FIRST: Span(5, 8)}
+
+
+def test_a_hole_is_believed_at_the_second_read_also_where_busy_neighbours_come_in_between():
+    gaps, stands = Gaps(), {FIRST: 5, SECOND: 3}
+    hole = {FIRST: records(FIRST, [1], first=7)}
+
+    first = gaps.doubtful(hole, stands)
+    between = gaps.doubtful({SECOND: records(SECOND, [1], first=3)}, stands)
+    second = gaps.doubtful(hole, stands)
+
+    assert (first, between, second) == ({FIRST}, set(), set())
+
+
+def test_a_gap_that_a_read_from_our_place_fills_is_doubted_when_it_comes_again():
+    gaps, stands = Gaps(), {FIRST: 5}
+    skips = {FIRST: records(FIRST, [1], first=7)}
+
+    doubts = [
+        gaps.doubtful(skips, stands),
+        gaps.doubtful({FIRST: records(FIRST, [1, 1, 1], first=5)}, stands),
+        gaps.doubtful(skips, stands),
+    ]
+
+    assert doubts == [{FIRST}, set(), {FIRST}]
+
+
+def test_what_was_seen_of_a_partition_does_not_count_once_it_is_read_from_another_place():
+    gaps = Gaps()
+    skips = {FIRST: records(FIRST, [1], first=7)}
+    gaps.doubtful(skips, {FIRST: 5})
+
+    gaps.forget({FIRST})
+
+    assert gaps.doubtful(skips, {FIRST: 4}) == {FIRST}
