@@ -1,5 +1,7 @@
 """Whose fault an error is: the world's, which passes, or the record's, which never does."""
 
+from typing import Any
+
 import asyncpg
 import pytest
 from asyncpg.exceptions import _base as driver  # its DataError: the public one is the server's
@@ -9,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from shared.bus.retry import Family, family, reason
 from shared.db import is_transient
 
-DBAPI = AsyncAdapt_asyncpg_dbapi(asyncpg)
+DBAPI: Any = AsyncAdapt_asyncpg_dbapi(asyncpg)  # type: ignore[no-untyped-call]
 
 
 def as_sqlalchemy_raises(error: Exception) -> DBAPIError:
