@@ -89,7 +89,11 @@ class Delivery:
             return
         try:
             self.spill = DiskSpill(
-                directory, most_bytes=self._settings.spill_bytes, noted=self._noted
+                directory,
+                most_bytes=self._settings.spill_bytes,
+                noted=self._noted,
+                # What is in flight may all come at once; frames hold keys and headers beside it.
+                most_on_way_bytes=2 * self._settings.inflight_bytes,
             )
         except (SpillInUse, OSError) as error:
             raise SystemExit(f"settings: INGEST_SPILL_DIRECTORY: {error}") from error

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 MARK = 0.8  # of the bytes it may take: from there on a load balancer should send events elsewhere
 KEPT_FREE_BYTES = 4 * 1024 * 1024  # of the file system: less than one group of appends may need
+# What may wait in memory for the disk: a disk that hangs is no place where events are kept.
+MOST_ON_WAY_BYTES = 128 * 1024 * 1024
 BELIEVED_SECONDS = 1.0  # so long a refusal of the disk stands before it is asked again
 
 T = TypeVar("T")
@@ -41,13 +43,21 @@ class _Append(NamedTuple):
 class DiskSpill:
     """Implements `shared.bus.spill.Spill`. `noted` is told of every append that is durable."""
 
-    def __init__(self, directory: Path, *, most_bytes: int, noted: Noted) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        most_bytes: int,
+        noted: Noted,
+        most_on_way_bytes: int = MOST_ON_WAY_BYTES,
+    ) -> None:
         """Take what an earlier life has left there, and note it once more.
 
         Raises SpillInUse, OSError.
         """
         self._segments = Segments(directory)
         self._most_bytes = most_bytes
+        self._most_on_way_bytes = most_on_way_bytes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spill")
         self._held: Counter[Place] = Counter(self._segments.events())
         self._on_way: Counter[Place] = Counter()
@@ -92,6 +102,10 @@ class DiskSpill:
         )
         if self.bytes + len(data) > self._most_bytes:
             raise SpillRefused(f"full: {self.bytes} of {self._most_bytes} bytes")
+        if self._on_way_bytes + len(data) > self._most_on_way_bytes:
+            reason = f"the spill's disk is too slow: {self._on_way_bytes} bytes wait for it"
+            self._refusal, self._refused_at = reason, monotonic()
+            raise SpillRefused(reason)
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._on_way[place] += len(records)
         self._on_way_bytes += len(data)
@@ -176,12 +190,17 @@ class DiskSpill:
     def _commit(self) -> None:
         """Have all that is queued written and synced at once; the rest waits for the next time."""
         group, self._queued = self._queued, []
-        growths: dict[Place, Growth] = {}
+        gathered: dict[Place, list[_Append]] = {}
         for append in group:
-            before = growths.get(append.place, Growth(b"", 0, append.at))
-            growths[append.place] = Growth(
-                before.data + append.data, before.events + len(append.records), before.at
+            gathered.setdefault(append.place, []).append(append)
+        growths = {
+            place: Growth(
+                b"".join([append.data for append in appends]),
+                sum(len(append.records) for append in appends),
+                appends[0].at,
             )
+            for place, appends in gathered.items()
+        }
         loop = asyncio.get_running_loop()
         self._committing = loop.run_in_executor(self._thread, self._appended, growths)
         self._committing.add_done_callback(lambda done: self._committed(group, done.result()))
