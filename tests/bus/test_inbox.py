@@ -106,6 +106,17 @@ async def test_a_live_id_is_remembered_for_thirty_days_and_not_for_31(database: 
     assert (within, beyond) == ([], ["1"])
 
 
+async def test_an_event_from_the_future_is_known_when_its_time_has_come(database: Database):
+    seen = SeenIds(most_bytes=ROOMY)
+    await claimed(database, [live("1", day=0, happened=5)], seen=seen)
+
+    early = await claimed(database, [live("1", day=1, happened=5)], seen=seen)
+    late = await claimed(database, [live("1", day=6, happened=5)], seen=SeenIds(most_bytes=ROOMY))
+    other = await claimed(database, [live("2", day=6, happened=5)], seen=seen)
+
+    assert (early, late, other) == ([], [], ["2"])
+
+
 async def test_a_history_id_is_remembered_after_a_year_and_in_16_bytes(database: Database):
     ids = [live(str(number), day=0, happened=-400) for number in range(1000)]
     first = await claimed(database, ids, keep=True, seen=SeenIds(most_bytes=ROOMY))

@@ -6,6 +6,7 @@ keeps its partition number in all usage lanes, because they share keys and parti
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
@@ -53,25 +54,43 @@ def probe_since(received: Received[Any]) -> date:
 
 def _is_moved_far(envelope: Envelope) -> bool:
     """Whether the time was corrected by more than it can be to be relied on."""
-    if envelope.sentat is None:
-        return False
-    if envelope.recordedtime is None:
+    return envelope.sentat is not None and _lie_far_apart(envelope.sentat, envelope.recordedtime)
+
+
+@lru_cache(maxsize=1024)  # all events of a request say the same
+def _lie_far_apart(sentat: str, recorded_at: datetime | None) -> bool:
+    if recorded_at is None:
         return True
     try:
-        sent_at = datetime.fromisoformat(envelope.sentat)
+        sent_at = datetime.fromisoformat(sentat)
     except ValueError:  # a form that only ingest reads
         return True
     if sent_at.tzinfo is None:
         sent_at = sent_at.replace(tzinfo=UTC)
-    return abs(envelope.recordedtime - sent_at) > MOST_MOVED
+    return abs(recorded_at - sent_at) > MOST_MOVED
+
+
+def recorded_on(received: Received[Any]) -> date:
+    """The day under which an id is found: that of append, or the event's own where that is later.
+
+    Whoever sends an event from the future again once its time has come looks from that day on.
+    """
+    appended_on = received.appended_at.date()
+    happened = received.envelope.time.date()
+    return happened if happened - appended_on > DAY else appended_on
 
 
 class _Alike(NamedTuple):
-    """Events that are claimed alike: of one partition number and day, looked for from one day."""
+    """Events that are claimed alike: recorded on one day, and looked for from one day on."""
 
     part: int
+    appended_on: date
     day: date
     since: date
+
+    def table(self, *, keep: bool) -> str:
+        """Where their ids are kept. Days to come have no partition in the window."""
+        return "inbox_kept" if keep or self.day != self.appended_on else "inbox"
 
 
 async def claim_ids(
@@ -95,7 +114,9 @@ async def claim_ids(
     kept_since = dict.fromkeys(parts, date.min) if keep else _earliest(alike)
     await _refresh(tx, "inbox_kept", seen.kept, kept_since)
     fresh = {group: _unseen(group, ids, seen, keep=keep) for group, ids in alike.items()}
-    await _append_blocks(tx, "inbox_kept" if keep else "inbox", fresh)
+    for table in ("inbox", "inbox_kept"):
+        of_table = {g: ids for g, ids in fresh.items() if g.table(keep=keep) == table}
+        await _append_blocks(tx, table, of_table)
     seen.keep_within_bounds(parts)
     if all(len(fresh[group]) == len(ids) for group, ids in alike.items()):
         return list(first.values())
@@ -106,9 +127,10 @@ async def claim_ids(
 def _alike(first: Mapping[bytes, Received[Any]]) -> dict[_Alike, list[bytes]]:
     """The ids, those together that are claimed alike."""
     # Plain tuples while it looks at every event; named ones cost three times as much to make.
-    groups: dict[tuple[int, date, date], list[bytes]] = {}
+    groups: dict[tuple[int, date, date, date], list[bytes]] = {}
     for id_, received in first.items():
-        key = received.partition, received.appended_at.date(), probe_since(received)
+        day = received.appended_at.date()
+        key = received.partition, day, recorded_on(received), probe_since(received)
         groups.setdefault(key, []).append(id_)
     return {_Alike(*key): ids for key, ids in groups.items()}
 
