@@ -1,8 +1,9 @@
 """Publishes for the relay: acks from all in-sync replicas, in order per key.
 
-aiokafka keeps one request in flight per partition, so order holds without idempotence; with it, a
-partition that had no leader for longer than the request timeout is wedged for the producer's life.
-After any failure the producer is therefore thrown away: the next try begins with a new one.
+One batch of a partition at a time, and none behind one that failed: aiokafka would send the second
+after the first has expired, and the next try both again, the second before the first. With
+idempotence on, a partition that had no leader for longer than the request timeout is wedged for the
+producer's life. So after any failure the producer is thrown away: the next try has a new one.
 """
 
 import asyncio
@@ -12,10 +13,13 @@ from contextlib import suppress
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder as Batch
 
 from shared import telemetry
 from shared.bus.kafka.reader import KafkaUnavailable
 from shared.bus.record import HEADERS
+from shared.bus.spill import Place
 from shared.bus.tables import OutboxRow
 from shared.settings import KafkaSettings
 
@@ -79,12 +83,15 @@ class KafkaWriter:
         try:
             used = self._producer or await self._started()
             async with asyncio.timeout(2 * REQUEST_MS / 1000):
-                acks = [
-                    await used.send(row.topic, row.payload, key=row.key.encode(), headers=HEADERS)
-                    for row in rows
-                ]
-                await asyncio.gather(*acks)
-        except (KafkaError, OSError, TimeoutError) as error:
+                lines = await _lines(used, rows)
+                outcomes = await asyncio.gather(
+                    *(_publish_line(used, place, line) for place, line in lines.items()),
+                    return_exceptions=True,  # a line that fails must not leave others running
+                )
+            for failure in filter(None, outcomes):
+                raise failure
+        except (KafkaError, OSError, TimeoutError, AssertionError, TypeError) as error:
+            # The last two are aiokafka's way to say that a topic or partition is gone.
             telemetry.PRODUCER_REBUILT.labels(type(error).__name__).inc()
             self._throw_away()
             raise KafkaUnavailable(f"publishing: {error!r}") from error
@@ -101,3 +108,24 @@ class KafkaWriter:
             self._discarding.add(task)
             task.add_done_callback(self._discarding.discard)
             self._producer = None
+
+
+async def _lines(used: AIOKafkaProducer, rows: Sequence[OutboxRow]) -> dict[Place, list[Batch]]:
+    """The rows of each partition in order, as batches."""
+    lines: dict[Place, list[Batch]] = {}
+    for row in rows:
+        key = row.key.encode()
+        partitions = len(await used.partitions_for(row.topic))
+        line = lines.setdefault((row.topic, (murmur2(key) & 0x7FFFFFFF) % partitions), [])
+        record = {"timestamp": None, "key": key, "value": row.payload, "headers": HEADERS}
+        if not line or line[-1].append(**record) is None:
+            line.append(used.create_batch())
+            line[-1].append(**record)
+    return lines
+
+
+async def _publish_line(used: AIOKafkaProducer, place: Place, line: Sequence[Batch]) -> None:
+    """Publish the batches of one partition, each after the ack of the one before."""
+    topic, number = place
+    for batch in line:
+        await (await used.send_batch(batch, topic, partition=number))
