@@ -34,7 +34,8 @@ from shared.bus.retry import (
 )
 from shared.bus.seen import SeenIds
 from shared.bus.slices import Gaps, Slice, slices_of
-from shared.bus.tables import DeadLetter, Fenced
+from shared.bus.tables import DeadLetter, Fenced, window_begin
+from shared.clock import utc_now
 from shared.db import Database, Tx
 from shared.errors import MainstayError, TransientError
 from shared.events.base import Received
@@ -378,6 +379,8 @@ class Consumer:
                 await tables.ensure_inbox_days(tx, days)
                 await tables.ensure_outbox_days(tx)
             self._days |= days
+        # Older ones are dropped once an hour, also while a lane still catches up on them.
+        self._days = {day for day in self._days if day >= window_begin(utc_now().date())}
 
     async def _stands(self, batch: Slice) -> bool:
         """Whether the offsets are already at the end of this slice."""

@@ -1,0 +1,85 @@
+"""A lane that reads old records: the days that are dropped meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.bus import tables
+from shared.bus.consumer import Consumer
+from shared.bus.handlers import Lane
+from shared.bus.memory import MemoryLog, MemoryReader
+from shared.events.base import Envelope, Received
+from shared.events.ingest import USAGE, UsageTracked
+from shared.settings import KafkaSettings
+
+TODAY = datetime.now(UTC)
+
+
+class NoDatabase:
+    """Opens transactions on nothing: what is asked in them is recorded or made to fail."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        yield None
+
+
+def consumer_of(log: MemoryLog) -> Consumer:
+    database: Any = NoDatabase()
+    return Consumer(
+        service="toy",
+        lane=Lane(name="usage", topics=(USAGE,), folds=()),
+        database=database,
+        reader=MemoryReader(log),
+        settings=KafkaSettings(bootstrap="nowhere:9092"),
+        owner="test",
+    )
+
+
+def used_at(appended_at: datetime) -> Received[UsageTracked]:
+    return Received(
+        envelope=Envelope(
+            specversion="1.0",
+            id="e",
+            source="default",
+            type=UsageTracked.type,
+            time=appended_at,
+            workspace="w",
+            partitionkey="w/a",
+            data=msgspec.Raw(b"{}"),
+        ),
+        event=UsageTracked(event="e", feature="e"),
+        topic=USAGE.name,
+        partition=0,
+        offset=0,
+        appended_at=appended_at,
+    )
+
+
+def test_days_that_housekeeping_drops_are_made_again_for_every_batch(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    made: list[set[date]] = []
+    old, new = used_at(TODAY - timedelta(days=40)), used_at(TODAY)
+
+    async def make(_: object, days: Collection[date]) -> None:
+        made.append(set(days))
+
+    async def nothing(_: object) -> None:
+        pass
+
+    monkeypatch.setattr(tables, "ensure_inbox_days", make)
+    monkeypatch.setattr(tables, "ensure_outbox_days", nothing)
+    consumer = consumer_of(MemoryLog())
+
+    async def course() -> None:
+        for _ in range(2):
+            await consumer._ensure_days([old, new])
+
+    asyncio.run(course())
+
+    assert made == [{old.appended_at.date(), TODAY.date()}, {old.appended_at.date()}]
