@@ -156,7 +156,7 @@ class Consumer:
 
         Ends earlier when `stopping` is set. Raises LaneStopped or OffsetGone.
         """
-        with suppress(Stopping):
+        try:
             while self._is_behind() and not stopping.is_set():
                 try:
                     await self._step(stopping)
@@ -165,6 +165,9 @@ class Consumer:
                     self._positions.clear()
                     await self._wait_to_retry(error, 0, stopping)
                     await self._retrying(self._reader.start, stopping)
+        except Stopping:
+            # What was fetched and not applied has to be read again, should we go on.
+            self._positions.clear()
 
     def _is_behind(self) -> bool:
         """Whether something is left to read, or to be read again."""

@@ -284,10 +284,14 @@ class _Course:
         """Fold up to where the stopped consumers stand. Raises LiveTooBusy if that takes long."""
         ends = await get_offsets(self.connection, self.live)
         enough = asyncio.get_running_loop().call_later(UNDER_LOCK_SECONDS, replay.stopping.set)
-        await replay.fold_to(ends)
-        enough.cancel()
-        replay.stopping.clear()
-        if left := replay.left(ends):
+        try:
+            await replay.fold_to(ends)
+            # What was fetched last may not have been applied, and is not left by what was fetched.
+            is_cut_short = replay.stopping.is_set()
+        finally:
+            enough.cancel()
+            replay.stopping.clear()
+        if (left := replay.left(ends)) or is_cut_short:
             raise LiveTooBusy(f"{left:,} records were left after {UNDER_LOCK_SECONDS} s")
 
     async def _compared_under_lock(self, since: "_Since") -> list[Compared]:

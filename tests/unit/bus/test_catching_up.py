@@ -1,4 +1,4 @@
-"""A lane that reads old records: the days that are dropped meanwhile."""
+"""A lane that reads old records: where a stop leaves it, and days that are dropped meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -13,10 +13,14 @@ from shared.bus import tables
 from shared.bus.consumer import Consumer
 from shared.bus.handlers import Lane
 from shared.bus.memory import MemoryLog, MemoryReader
+from shared.bus.record import Partition
+from shared.bus.slices import Slice
+from shared.db import DatabaseUnavailable
 from shared.events.base import Envelope, Received
 from shared.events.ingest import USAGE, UsageTracked
 from shared.settings import KafkaSettings
 
+PLACE = Partition(USAGE.name, 0)
 TODAY = datetime.now(UTC)
 
 
@@ -38,6 +42,31 @@ def consumer_of(log: MemoryLog) -> Consumer:
         settings=KafkaSettings(bootstrap="nowhere:9092"),
         owner="test",
     )
+
+
+def test_what_was_fetched_and_not_applied_is_still_behind_after_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    log, stopping = MemoryLog(), asyncio.Event()
+    log.append(PLACE, key=b"k", value=b"{}", timestamp_ms=0)
+    consumer = consumer_of(log)
+
+    async def place(_: Consumer) -> None:
+        if not consumer._positions:
+            consumer._positions[PLACE] = 0
+            consumer._reader.place({PLACE: 0})
+
+    async def fail(_: Consumer, batch: Slice, **__: object) -> Slice:
+        stopping.set()
+        raise DatabaseUnavailable(f"{len(batch.entries)} records while it restarts")
+
+    monkeypatch.setattr(Consumer, "_place_assigned", place)
+    monkeypatch.setattr(Consumer, "_commit", fail)
+
+    asyncio.run(consumer.catch_up(stopping))
+
+    assert consumer._reader.lag() == 0  # the reader has given all it had
+    assert consumer._is_behind()
 
 
 def used_at(appended_at: datetime) -> Received[UsageTracked]:
