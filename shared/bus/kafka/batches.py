@@ -194,6 +194,8 @@ class BatchWriter:
         finally:  # whatever happens: nobody waits for ever, and the partition goes on
             del self._behind[place]
             self._fail_all(line, KafkaUnavailable("the writer has failed"))
+            if (opened := self._open.get(place)) is not None:  # its timer has passed it by
+                self._send(opened)
 
     async def _settle_some(self, place: Place, line: deque[Flush]) -> None:
         """Settle at least the first in line, the way that the partition has now."""
@@ -277,6 +279,9 @@ class BatchWriter:
         except (SpillRefused, TimeoutError) as error:
             reason = f"{self.why_not()}; and the spill: {str(error) or 'its disk is too slow'}"
             self._fail_all(flushes, KafkaUnavailable(reason))
+        except BaseException:  # our fault: nobody waits for ever all the same
+            self._fail_all(flushes, KafkaUnavailable("the writer has failed"))
+            raise
         else:
             for flush in flushes:
                 self._settle(flush, SPILLED)
