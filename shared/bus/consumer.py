@@ -43,6 +43,8 @@ from shared.settings import KafkaSettings
 
 log = structlog.get_logger()
 
+REJOIN_TRIES = 3  # wait as after so many: whoever joins and fails at once must not do so in a loop
+
 
 class Reader(Protocol):
     """Where records come from: Kafka, or a log in memory in tests of the road."""
@@ -195,7 +197,7 @@ class Consumer:
                 await self._step(stopping)
         except TransientError as error:
             self._positions.clear()
-            await self._wait_to_retry(error, 0, stopping)
+            await self._wait_to_retry(error, REJOIN_TRIES, stopping)
         except (LaneStopped, OffsetGone) as error:
             self.state.stopped_because = error.message
             log.critical("lane_stopped", lane=self.lane.name, reason=error.message)
@@ -221,7 +223,7 @@ class Consumer:
             with telemetry.CONSUMER_BATCH_SECONDS.labels(*self._labels).time():
                 await self._apply(batch, stopping)
             # Not where the batch was fenced: that is somebody else's progress.
-            advanced |= batch.spans.keys() <= self._positions.keys()
+            advanced |= self._has_passed(batch)
         if advanced:
             read = fetched.keys() & self._positions.keys()
             await self._reader.report({partition: self._positions[partition] for partition in read})
@@ -275,6 +277,7 @@ class Consumer:
         for lost in self._positions.keys() - assigned:
             del self._positions[lost]
         new = self._reader.unplaced() | (assigned - self._positions.keys())
+        self.state.placed = True  # also where others have been given every partition
         if not new:
             return
         async with self._database.transaction() as tx:
@@ -286,7 +289,6 @@ class Consumer:
         self._positions |= known
         self._gaps.forget(known)
         self._reader.place(known)
-        self.state.placed = True
 
     # --- one slice, exactly once ---
 
@@ -299,7 +301,9 @@ class Consumer:
         if allowed < len(batch.entries):
             head, _ = batch.cut(allowed)
             await self._apply_all(head, stopping)
-            self._breaker.trip()
+            if self._has_passed(head):  # else somebody else goes on with it, and decides
+                self._breaker.trip()
+            return
         await self._apply_all(batch, stopping)
 
     async def _apply_all(self, batch: Slice, stopping: asyncio.Event) -> None:
@@ -403,6 +407,10 @@ class Consumer:
         telemetry.CONSUMER_FENCED.labels(*self._labels).inc()
         log.warning("batch_fenced", lane=self.lane.name, reason=error.message)
         self._lose_place(batch)
+
+    def _has_passed(self, batch: Slice) -> bool:
+        """Whether we stand behind `batch`, or in the midst of what comes behind it."""
+        return batch.spans.keys() <= self._positions.keys()
 
     def _lose_place(self, batch: Slice) -> None:
         for partition in batch.spans:

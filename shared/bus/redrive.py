@@ -145,10 +145,20 @@ class Redriver:
         return [await self._attempt(letter_id) for letter_id in await self._in_order(ids)]
 
     async def rehearse_all(self, ids: Sequence[str]) -> list[Verdict]:
-        """What `redrive_all` would answer now: one transaction, rolled back."""
+        """What `redrive_all` would answer now: one transaction, rolled back.
+
+        When its budget is spent the rest is refused, for it holds locks that consumers wait for.
+        """
         ordered = await self._in_order(ids)
+        until = monotonic() + REHEARSAL_SECONDS
+        verdicts: list[Verdict] = []
         async with self._database.rehearsal() as tx:
-            return [await self._attempt_in(tx, letter_id) for letter_id in ordered]
+            for letter_id in ordered:
+                if verdicts and monotonic() > until:
+                    verdicts.append(_out_of_time(letter_id))
+                else:
+                    verdicts.append(await self._attempt_in(tx, letter_id))
+        return verdicts
 
     async def _open(
         self, filters: Filters, *, after: Place | None, limit: int
@@ -273,6 +283,12 @@ class Redriver:
         source = f"/{self._service}"
         await tables.append_outbox(tx, [outgoing(event, source=source) for event in caused])
         return bool(fresh)
+
+
+def _out_of_time(letter_id: str) -> Verdict:
+    """A letter that a dry run has not come to."""
+    message = f"not looked at: a dry run ends after {REHEARSAL_SECONDS:.0f} s; ask for it again"
+    return Verdict(id=letter_id, outcome=Outcome.REFUSED, code="out_of_time", message=message)
 
 
 def uuid_of(text: str) -> str | None:

@@ -66,6 +66,12 @@ class Relay:
                 log.warning("relay_retried", code=reason(error), error=str(error))
                 seconds = backoff_seconds(tries)
                 tries += 1
+            except Exception:
+                # A fault of ours must not end what runs beside the relay; the outbox keeps all.
+                log.exception("relay_failed")
+                self._renew_at = 0.0
+                seconds = backoff_seconds(tries)
+                tries += 1
             await pause(stopping, seconds)
 
     async def _publish_some(self, stopping: asyncio.Event) -> int:

@@ -189,4 +189,5 @@ def _consumers(service: Service, owner: str) -> list[Consumer]:
 def _without_lag(ahead: Consumer | None) -> Callable[[], bool]:
     if ahead is None:
         return lambda: True
-    return lambda: ahead.state.placed and ahead.state.lag == 0
+    state = ahead.state
+    return lambda: state.placed and state.lag == 0 and state.waiting_for is None

@@ -19,6 +19,8 @@ from shared.bus.spill import Place
 
 log = structlog.get_logger()
 
+SPILL_CHECK_SECONDS = 10.0  # a disk that hangs must not hide what became of Kafka's part
+
 
 class Audit:
     """Compares again and again; `unaccounted` is what the last comparison could not find."""
@@ -62,7 +64,11 @@ class Audit:
         writer, spill = self._delivery.writer, self._delivery.spill
         assert writer is not None, "the delivery starts first"
         if spill is not None:
-            await spill.check()
+            try:
+                async with asyncio.timeout(SPILL_CHECK_SECONDS):
+                    await spill.check()
+            except TimeoutError:
+                log.warning("spill_check_hangs", seconds=SPILL_CHECK_SECONDS)
         acknowledged = dict(writer.acknowledged)  # before the question: logs only grow meanwhile
         try:
             ends = {

@@ -355,7 +355,7 @@ class Segments:
 def _found(directory: Path) -> Mapping[Place, Sequence[Path]]:
     """The segment files of each place, the oldest first."""
     found: dict[Place, list[Path]] = {}
-    for path in sorted(directory.glob(f"*/*/*{SUFFIX}")):
+    for path in sorted(directory.glob(f"*/[0-9]*/*{SUFFIX}")):
         found.setdefault((path.parent.parent.name, int(path.parent.name)), []).append(path)
     return found
 

@@ -207,7 +207,12 @@ class DiskSpill:
 
     def _appended(self, growths: Mapping[Place, Growth]) -> Mapping[Place, OSError]:
         started = perf_counter()
-        failed = self._segments.append(growths)
+        try:
+            failed = self._segments.append(growths)
+        except Exception as error:
+            # A fault of ours is a refusal too: whoever waits must get an answer.
+            log.exception("spill_fault")
+            failed = dict.fromkeys(growths, OSError(repr(error)))
         telemetry.INGEST_SPILL_SYNC_SECONDS.observe(perf_counter() - started)
         return failed
 
@@ -230,7 +235,10 @@ class DiskSpill:
             telemetry.INGEST_SPILLED.inc(count)
             if not append.durable.done():
                 append.durable.set_result(None)
-            self._noted(append.place, append.records)
+            try:
+                self._noted(append.place, append.records)
+            except Exception:
+                log.exception("spill_note_fault")  # only a receipt is missing
         if self._queued:
             self._commit()
 

@@ -19,8 +19,11 @@ async def forget_old_ids(tx: Tx, now: datetime) -> list[str]:
     Open letters whose event was applied on one of them are closed first: a redrive could not know
     any more that a copy of the event had been applied, and would apply it twice.
     """
-    # Two days more than the window: the window is counted in append time, which may lag.
-    bound = now.date() - timedelta(days=DEDUP_WINDOW_DAYS + 2)
+    # The window is counted in append time, and a service that was off catches up on old records:
+    # from the newest day it has recorded, and two days more than the window.
+    found = await rows(tx, "SELECT max(day) AS newest FROM inbox")
+    newest = min(now.date(), found[0].newest or now.date())
+    bound = newest - timedelta(days=DEDUP_WINDOW_DAYS + 2)
     await _close_applied_letters(tx, before=bound)
     return await drop_day_partitions(tx, "inbox", before=bound)
 

@@ -23,6 +23,7 @@ DAY = timedelta(days=1)
 # How far a time may be moved by the client's clock and still say when no copy had come yet: the
 # rest of the day that is left is for clocks of ours that differ.
 MOST_MOVED = timedelta(hours=12)
+BLOCKS_A_PAGE = 1_000  # read at once, of some thousand ids each at most: bounds memory and time
 BLOCKS_AT_ONCE = 200  # of ids that are about to be forgotten: bounds memory, not the result
 
 
@@ -192,8 +193,15 @@ async def _refresh(
             wanted.append(_Wanted(part, first, known.since, 0))
         if known.since < date.max:
             wanted.append(_Wanted(part, known.since, date.max, known.last))
-    for part, day, number, ids in await _list_blocks(tx, table, wanted):
-        seen[part].add(day, number, bytes(ids))
+    while wanted:
+        # In order of their numbers, so that the next page begins behind the last of this one.
+        page = await _list_blocks(tx, table, wanted)
+        for part, day, number, ids in page:
+            seen[part].add(day, number, bytes(ids))
+        if len(page) < BLOCKS_A_PAGE:
+            break
+        last = page[-1].n
+        wanted = [each._replace(after=max(each.after, last)) for each in wanted]
     for part, first in since.items():
         seen[part].since = min(seen[part].since, first)
         if table == "inbox":
@@ -201,8 +209,7 @@ async def _refresh(
 
 
 async def _list_blocks(tx: Tx, table: str, wanted: Sequence[_Wanted]) -> list[Any]:
-    if not wanted:
-        return []
+    """The first of the wanted blocks by their numbers, a page at most."""
     return await rows(
         tx,
         f"SELECT b.part, b.day, b.n, b.ids FROM unnest(CAST(:parts AS integer[]),"
@@ -210,13 +217,14 @@ async def _list_blocks(tx: Tx, table: str, wanted: Sequence[_Wanted]) -> list[An
         f" AS u(part, since, until, after) JOIN {table} b ON b.part = u.part"
         " AND b.day >= u.since AND b.day < u.until AND b.n > u.after"
         # Known before the join, so that the days of the past are not even opened.
-        " WHERE b.day >= :earliest ORDER BY b.n",
+        " WHERE b.day >= :earliest ORDER BY b.n LIMIT :limit",
         {
             "parts": [each.part for each in wanted],
             "sinces": [each.since for each in wanted],
             "untils": [each.until for each in wanted],
             "afters": [each.after for each in wanted],
             "earliest": min(each.since for each in wanted),
+            "limit": BLOCKS_A_PAGE,
         },
     )
 
