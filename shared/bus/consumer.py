@@ -142,6 +142,7 @@ class Consumer:
         self._decode: Decode = decoder(lane.types)
         self._positions: dict[Partition, int] = {}
         self._gaps = Gaps()
+        self._refused: str | None = None
         self._days: set[date] = set()
         self._seen = SeenIds(most_bytes=settings.dedup_cache_bytes)
         self._breaker = Breaker(lane.name, most_in_a_row=settings.dead_letters_in_a_row)
@@ -170,6 +171,10 @@ class Consumer:
         except Stopping:
             # What was fetched and not applied has to be read again, should we go on.
             self._positions.clear()
+
+    def refuse(self, reason: str) -> None:
+        """Read no further: the lane stops before its next batch, until a person has looked."""
+        self._refused = reason
 
     def _is_behind(self) -> bool:
         """Whether something is left to read, or to be read again."""
@@ -207,6 +212,8 @@ class Consumer:
 
     async def _step(self, stopping: asyncio.Event) -> None:
         """Place newly assigned partitions, fetch once, apply what came."""
+        if self._refused is not None:
+            raise OffsetGone(self._refused)
         await self._retrying(self._place_assigned, stopping)
         self.state.gives_way = not self._may_read()
         if self.state.gives_way:

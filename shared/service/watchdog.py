@@ -56,6 +56,9 @@ class LaneWatchdog:
         self._patience_seconds = patience_seconds
         # Of every partition with waiting records: where its offset stood, and since when.
         self._standing: dict[tuple[str, Partition], tuple[int, float]] = {}
+        # Where every offset stood at the last look.
+        self._stood: dict[tuple[str, Partition], int] = {}
+        self._receded: set[tuple[str, Partition]] = set()  # whose logs ended before that
         self._why_not: str | None = "has not been asked yet"
 
     def why_not_ready(self) -> str | None:
@@ -83,9 +86,31 @@ class LaneWatchdog:
             async with self._database.transaction() as tx:
                 for consumer in self._consumers:
                     offsets = await tables.get_offsets(tx, consumer.group, consumer.places)
+                    self._compare(consumer, ends, offsets)
                     self._judge(consumer, ends, offsets, now=monotonic())
         except TransientError:
             self._standing.clear()
+
+    def _compare(
+        self, consumer: Consumer, ends: Mapping[Partition, int], offsets: Mapping[Partition, int]
+    ) -> None:
+        """Stop a lane that has read further than a log goes: another log stands in its place.
+
+        The reader itself may learn of a topic made anew minutes later, when that has grown past
+        our offset. Compared with the look before: offsets of now may be younger than these ends.
+        """
+        for place in sorted(consumer.places & ends.keys()):
+            key = consumer.group, place
+            stood = self._stood.get(key, 0)
+            if stood <= ends[place]:
+                self._receded.discard(key)
+            elif key not in self._receded:
+                self._receded.add(key)  # once is no proof: a new leader learns its end in a moment
+            elif consumer.state.stopped_because is None:
+                consumer.refuse(
+                    f"{place.topic}/{place.number} ends at {ends[place]}, we have read to {stood}"
+                )
+        self._stood |= {(consumer.group, place): offset for place, offset in offsets.items()}
 
     def _judge(
         self,
