@@ -16,6 +16,8 @@ from tests.faults.world import Tenant, World
 HISTORY = "ingest.usage.history.v1"
 PARTITIONS = 12
 PATIENCE_SECONDS = 60.0
+# The lane says why it stops, and the edge that what it had acknowledged is gone.
+TOLD = frozenset({"lane_stopped", "acknowledged_events_lost"})
 STANDS_SECONDS = 8.0  # so long the offsets of a stopped lane are looked at
 
 
@@ -133,7 +135,7 @@ def decided_at_last(world: World) -> Iterator[None]:
     "records are deleted that we have not read",
     how="DeleteRecords past the position of health's history lane",
     heals_within_seconds=60,
-    allows=frozenset({"lane_stopped"}),
+    allows=TOLD,
 )
 def test_a_lane_whose_offset_is_gone_stops_and_never_jumps(trial: Trial):
     world = trial.world
@@ -179,7 +181,7 @@ def delete_unread(world: World, tenant: Tenant, mark: str) -> int:
     "a topic is deleted and made anew",
     how="DeleteTopics and CreateTopics of the history topic",
     heals_within_seconds=60,
-    allows=frozenset({"lane_stopped"}),
+    allows=TOLD,
 )
 def test_a_lane_whose_topic_is_another_one_stops(trial: Trial):
     world = trial.world
