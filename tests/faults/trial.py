@@ -33,6 +33,7 @@ WARM_EVENTS = 60  # acknowledged before a fault begins: there is something to lo
 WARM_SECONDS = 30.0
 TRAFFIC_END_SECONDS = 75.0
 REBUILD_SECONDS = 300
+SETTLE_SECONDS = 10.0
 CONTROL_REST_SECONDS = 12.0  # a system without a protection may never come to rest
 RSS_SLACK_BYTES = 96 * 1024 * 1024
 FILE_SLACK = 40
@@ -208,6 +209,8 @@ class Trial:
 
     def _begun(self, options: Mapping[str, float]) -> Load:
         world = self.world
+        # What an earlier control has left behind comes out now: later it would count as ours.
+        world.await_rest(SETTLE_SECONDS)
         topics = (*oracle.RAW_TOPICS, oracle.NOTED, *oracle.RUNTIME_TOPICS)
         begins = ask(raw.topic_ends(world.kafka.bootstrap, topics))
         tenant = world.new_tenant()
