@@ -6,7 +6,7 @@ stands, offset and state and caused events together, or nothing does.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -34,6 +34,7 @@ from shared.bus.retry import (
 )
 from shared.bus.seen import SeenIds
 from shared.bus.slices import Gaps, Slice, slices_of
+from shared.bus.stop import Stopping, pause, unless_stopped
 from shared.bus.tables import DeadLetter, Fenced, window_begin
 from shared.clock import utc_now
 from shared.db import Database, Tx
@@ -53,9 +54,9 @@ class Reader(Protocol):
 
     async def stop(self) -> None: ...
 
-    async def fetch(
+    def fetch(
         self, *, max_records: int, wait_ms: int
-    ) -> Mapping[Partition, Sequence[Record]]:
+    ) -> Coroutine[Any, Any, Mapping[Partition, Sequence[Record]]]:
         """The next records of each partition, in offset order; none when `wait_ms` is over."""
         ...
 
@@ -92,12 +93,6 @@ class OffsetGone(MainstayError):
     """Our offset is not in the log any more. Never jumped over: an operator has to look."""
 
     code = "offset_out_of_range"
-
-
-class Stopping(MainstayError):
-    """The process was asked to stop while a batch waited for its next try. Nothing is lost."""
-
-    code = "stopping"
 
 
 @dataclass
@@ -217,7 +212,7 @@ class Consumer:
         await self._retrying(self._place_assigned, stopping)
         self.state.gives_way = not self._may_read()
         if self.state.gives_way:
-            await _unless_set(stopping, self._settings.batch_wait_ms / 1000)
+            await pause(stopping, self._settings.batch_wait_ms / 1000)
             self.state.progressed_at = monotonic()
             return
         fetched = self._without_gaps(await self._fetched(stopping))
@@ -237,19 +232,11 @@ class Consumer:
         self._note_progress(advanced=advanced)
 
     async def _fetched(self, stopping: asyncio.Event) -> Mapping[Partition, Sequence[Record]]:
-        """One fetch; nothing when we are asked to stop meanwhile, for a fetch may wait for long."""
-        fetching = asyncio.ensure_future(
-            self._reader.fetch(
-                max_records=self._settings.batch_records, wait_ms=self._settings.batch_wait_ms
-            )
+        """One fetch. Raises Stopping when we are asked to stop meanwhile: it may wait for long."""
+        fetching = self._reader.fetch(
+            max_records=self._settings.batch_records, wait_ms=self._settings.batch_wait_ms
         )
-        asked = asyncio.ensure_future(stopping.wait())
-        try:
-            await asyncio.wait({fetching, asked}, return_when=asyncio.FIRST_COMPLETED)
-            return fetching.result() if fetching.done() else {}
-        finally:
-            fetching.cancel()
-            asked.cancel()
+        return await unless_stopped(fetching, stopping)
 
     def _without_gaps(
         self, fetched: Mapping[Partition, Sequence[Record]]
@@ -452,7 +439,7 @@ class Consumer:
         telemetry.CONSUMER_RETRIES.labels(*self._labels, reason(error)).inc()
         log.warning("batch_retried", lane=self.lane.name, code=reason(error), error=sentence(error))
         self.state.waiting_for = reason(error)
-        await _unless_set(stopping, backoff_seconds(tries))
+        await pause(stopping, backoff_seconds(tries))
         self.state.waiting_for = None
         if stopping.is_set():
             raise Stopping(f"lane {self.lane.name} stopped while waiting") from error
@@ -461,9 +448,3 @@ class Consumer:
 def group_name(service: str, lane: Lane) -> str:
     """Name of the offset rows of a lane, and of its Kafka group but for the suffix in settings."""
     return f"{service}.{lane.name}"
-
-
-async def _unless_set(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait `seconds`, or less when `stopping` is set."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)

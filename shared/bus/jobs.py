@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +11,7 @@ from shared import telemetry
 from shared.bus import tables
 from shared.bus.record import outgoing
 from shared.bus.retry import reason
+from shared.bus.stop import pause
 from shared.db import Database, Tx, rows
 from shared.errors import MainstayError
 from shared.events.base import Caused
@@ -49,8 +49,7 @@ class JobRunner:
         while not stopping.is_set():
             for job in self._jobs:
                 await self._run_if_due(job)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+            await pause(stopping, LOOK_SECONDS)
 
     async def _run_if_due(self, job: Job) -> None:
         """Run `job` in one transaction when it is due and nobody else runs it."""

@@ -1,4 +1,6 @@
-"""A service as one value, and how it runs. Read: value, door, running, stopping, command."""
+"""A service as one value, and how it runs. Read: value, door, running, stopping,
+watchdog (what ends it when it stands still), housekeeping, command, rebuild.
+"""
 
 from shared.service.command import main
 from shared.service.door import app_of
