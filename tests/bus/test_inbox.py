@@ -139,9 +139,22 @@ async def test_a_cache_without_room_forgets_and_is_still_exact(database: Databas
     assert len(seen) <= 1
 
 
+async def test_a_service_that_catches_up_on_old_records_keeps_what_it_has_just_recorded(
+    database: Database,
+):
+    seen = SeenIds(most_bytes=ROOMY)
+    await claimed(database, [live("1", day=0)], seen=seen)
+    async with database.transaction() as tx:
+        dropped = await tables.forget_old_ids(tx, NOON + timedelta(days=100))
+
+    assert dropped == []
+    assert await claimed(database, [live("1", day=0)], seen=SeenIds(most_bytes=ROOMY)) == []
+
+
 async def test_days_outside_the_window_are_dropped_and_those_within_stay(database: Database):
     seen = SeenIds(most_bytes=ROOMY)
     await claimed(database, [live("1", day=0)], seen=seen)
+    await claimed(database, [live("2", day=50)], seen=seen)
     async with database.transaction() as tx:
         early = await tables.forget_old_ids(tx, NOON + timedelta(days=32))
         late = await tables.forget_old_ids(tx, NOON + timedelta(days=33))
