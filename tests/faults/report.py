@@ -36,6 +36,7 @@ def write(results: Sequence[Result], file: Path) -> None:
         for result in results
     }
     table = [_line(COLUMNS), _line("---" for _ in COLUMNS), *(lines[key] for key in sorted(lines))]
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"{HEAD}{_machine()}\n" + "\n".join(table) + "\n")
 
 
