@@ -154,6 +154,7 @@ def test_poison_alone_is_given_up_and_nothing_but_poison_stops_the_lane(trial: T
         for kind in trial.scaled(smoke=[*Poison], full=[*Poison] * 3):
             load.await_more(among)
             expected |= poison(trial, [kind])
+        load.await_more(among)  # so that the burst begins a row of its own
         load.stop()
         assert world.await_rest(60) is not None, world.why_restless()
         assert dead_since(world, "metrics", load.begins) == expected
