@@ -272,7 +272,9 @@ class Weather:
         return made
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))]
+)
 async def test_no_weather_loses_or_reorders_what_was_acknowledged(
     stack: TemporaryStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ):

@@ -172,6 +172,7 @@ def test_killed_while_spilling_and_started_again_nothing_acknowledged_is_lost(ou
     assert outage.in_topic() == ["before", *acknowledged, "while-down-after-restart"]
 
 
+@pytest.mark.slow
 def test_killed_while_draining_it_goes_on_where_it_was_or_before(outage: Spilling):
     filler = {"filler": "x" * 20_000}
     sent = [f"d{number}" for number in range(1500)]
@@ -194,6 +195,7 @@ def test_killed_while_draining_it_goes_on_where_it_was_or_before(outage: Spillin
     assert outage.in_topic() == ["before", *sent]
 
 
+@pytest.mark.slow
 def test_a_frozen_broker_costs_one_wait_and_no_event(outage: Spilling):
     process = outage.kafka.process(BROKER)
     assert process is not None
