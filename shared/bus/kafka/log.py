@@ -3,21 +3,17 @@
 No member of any group: nobody's assignment changes because of it, and no offset is committed.
 """
 
-import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from shared.bus.consumer import OffsetGone
-from shared.bus.kafka.reader import START_SECONDS, STOP_SECONDS, KafkaUnavailable
+from shared.bus.kafka.reader import KafkaUnavailable, close_reader, open_reader
 from shared.bus.record import Partition, Record
 from shared.settings import KafkaSettings
-
-log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 
@@ -54,18 +50,11 @@ class LogReader:
             max_partition_fetch_bytes=1024 * 1024,
             fetch_max_wait_ms=self._settings.batch_wait_ms,
         )
-        try:
-            await asyncio.wait_for(self._consumer.start(), START_SECONDS)
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self.stop()
-            raise KafkaUnavailable(f"cannot read the log: {error!r}") from error
+        await open_reader(self._consumer, aim="read the log")
 
     async def stop(self) -> None:
         """Close the connections."""
-        try:
-            await asyncio.wait_for(self._consumer.stop(), STOP_SECONDS)
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("reader_stop_unclean", error=repr(error))
+        await close_reader(self._consumer)
 
     async def fetch(
         self, *, max_records: int, wait_ms: int

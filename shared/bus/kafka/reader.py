@@ -78,18 +78,11 @@ class KafkaReader:
         self._placed.clear()
         self._consumer = self._new_consumer()
         self._consumer.subscribe(self._topics, listener=_PauseFirst(self._consumer, self._placed))
-        try:
-            await asyncio.wait_for(self._consumer.start(), START_SECONDS)
-        except (KafkaError, OSError, TimeoutError) as error:
-            await self.stop()
-            raise KafkaUnavailable(f"cannot join {self._topics}: {error!r}") from error
+        await open_reader(self._consumer, aim=f"join {self._topics}")
 
     async def stop(self) -> None:
         """Leave the group."""
-        try:
-            await asyncio.wait_for(self._consumer.stop(), STOP_SECONDS)
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("reader_stop_unclean", error=repr(error))
+        await close_reader(self._consumer)
 
     async def fetch(
         self, *, max_records: int, wait_ms: int
@@ -162,6 +155,23 @@ class KafkaReader:
             )
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             log.debug("report_failed", error=repr(error))
+
+
+async def open_reader(consumer: AIOKafkaConsumer, *, aim: str) -> None:
+    """Start a consumer. Raises KafkaUnavailable, naming the aim, when that takes over a minute."""
+    try:
+        await asyncio.wait_for(consumer.start(), START_SECONDS)
+    except (KafkaError, OSError, TimeoutError) as error:
+        await close_reader(consumer)
+        raise KafkaUnavailable(f"cannot {aim}: {error!r}") from error
+
+
+async def close_reader(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer within a bound: with Kafka away, its own stop may wait for ever."""
+    try:
+        await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.warning("reader_stop_unclean", error=repr(error))
 
 
 class _PauseFirst(ConsumerRebalanceListener):  # type: ignore[misc]
