@@ -139,7 +139,10 @@ def test_whatever_is_committed_late_with_a_low_number_is_published_too(trial: Tr
     assert set(published(trial.world, load)) == racers.committed
     trial.holds("committed = published")
 
-    with trial.load() as control, trial.world.toy.running_as("--without", "outbox_cursor"):
+    toy = trial.world.toy
+    with trial.load() as control, toy.running_as("--without", "outbox_cursor"):
+        # Its relay waits for the lease of the life before: until then nothing could be passed over.
+        assert wait_until(lambda: toy.metric("outbox_published_total") > 0, timeout_seconds=30)
         racers = race(trial, control)
         control.stop()
         wait_until(lambda: _all_read(trial.world), timeout_seconds=15)
