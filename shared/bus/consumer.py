@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import count
 from time import monotonic
 from typing import Any, Protocol
@@ -19,10 +18,10 @@ import structlog
 from shared import telemetry
 from shared.bus import tables
 from shared.bus.breaker import Breaker, LaneStopped
-from shared.bus.handlers import Lane, apply_folds
-from shared.bus.letters import Parted, keys_of, letters_of_malformed, refused, without_parked
-from shared.bus.progress import told
-from shared.bus.record import Decode, Partition, Record, decoder, outgoing
+from shared.bus.commit import SliceCommit
+from shared.bus.handlers import Lane
+from shared.bus.letters import refused
+from shared.bus.record import Decode, Partition, Record, decoder
 from shared.bus.retry import (
     BUG_TRIES,
     Family,
@@ -32,14 +31,11 @@ from shared.bus.retry import (
     reason,
     sentence,
 )
-from shared.bus.seen import SeenIds
 from shared.bus.slices import Gaps, Slice, slices_of
 from shared.bus.stop import Stopping, pause, unless_stopped
-from shared.bus.tables import DeadLetter, Fenced, window_begin
-from shared.clock import utc_now
-from shared.db import Database, Tx
+from shared.bus.tables import Fenced
+from shared.db import Database
 from shared.errors import MainstayError, TransientError
-from shared.events.base import Received
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger()
@@ -129,7 +125,6 @@ class Consumer:
         self.state = LaneState()
         self._service = service
         self._group = group_name(service, lane)
-        self._database = database
         self._reader = reader
         self._settings = settings
         self._owner = owner
@@ -138,8 +133,14 @@ class Consumer:
         self._positions: dict[Partition, int] = {}
         self._gaps = Gaps()
         self._refused: str | None = None
-        self._days: set[date] = set()
-        self._seen = SeenIds(most_bytes=settings.dedup_cache_bytes)
+        self._commit = SliceCommit(
+            service=service,
+            lane=lane,
+            group=self._group,
+            database=database,
+            owner=owner,
+            cache_bytes=settings.dedup_cache_bytes,
+        )
         self._breaker = Breaker(lane.name, most_in_a_row=settings.dead_letters_in_a_row)
         self._labels = (service, lane.name)
 
@@ -274,7 +275,7 @@ class Consumer:
         self.state.placed = True  # also where others have been given every partition
         if not new:
             return
-        async with self._database.transaction() as tx:
+        async with self._commit.database.transaction() as tx:
             known = await tables.get_offsets(tx, self._group, new)
             if unseen := new - known.keys():
                 starts = await self._reader.first_offsets(unseen)
@@ -306,9 +307,9 @@ class Consumer:
         for tries in count():
             try:
                 # A commit whose reply was lost may stand: then the offsets are past this slice.
-                if tries and await self._stands(batch):
+                if tries and await self._commit.stands(batch):
                     break
-                folded = await self._commit(batch, given_up=())
+                folded = await self._commit.apply(batch)
                 break
             except Fenced as error:
                 self._fenced(batch, error)
@@ -336,58 +337,13 @@ class Consumer:
         letter = refused(self.lane.name, entry, error)
         rest = Slice(batch.spans, ())
         try:
-            await self._retrying(lambda: self._commit(rest, given_up=(letter,)), stopping)
+            await self._retrying(lambda: self._commit.apply(rest, given_up=(letter,)), stopping)
         except Fenced as fenced:
             self._fenced(batch, fenced)
             return
         log.error("record_given_up", lane=self.lane.name, code=letter.code, dead_letter=letter.id)
         self._passed(batch)
         self._breaker.given_up()
-
-    async def _commit(self, batch: Slice, *, given_up: Sequence[DeadLetter]) -> Slice:
-        """One transaction: offsets, ids, state, dead letters, caused events.
-
-        Answers the slice without what is parked: that says nothing of the code that runs.
-        """
-        await self._ensure_days(batch.received)
-        async with self._database.transaction() as tx:
-            at = await tables.advance_offsets(tx, self._group, batch.spans, owner=self._owner)
-            rest, more = await self._part(tx, batch)
-            received, letters = rest.received, [*given_up, *more]
-            fresh = await tables.claim_ids(tx, received, keep=self.lane.keeps_ids, seen=self._seen)
-            caused = await apply_folds(self.lane.folds, tx, fresh)
-            await tables.append_dead_letters(tx, self.lane.name, letters)
-            caused += told(self._service, self._group, batch, letters, at)
-            source = f"/{self._service}"
-            await tables.append_outbox(tx, [outgoing(event, source=source) for event in caused])
-        self._count(rest, fresh=len(fresh), received=len(received), letters=letters)
-        return rest
-
-    async def _part(self, tx: Tx, batch: Slice) -> Parted:
-        """What is folded now, and the dead letters of what is not."""
-        if not self.lane.parks_keys:
-            return Parted(batch, letters_of_malformed(self.lane.name, batch))
-        waiting = await tables.list_parked_keys(tx, self.lane.name, keys_of(batch))
-        broken = [letter.id for letter in letters_of_malformed(self.lane.name, batch)]
-        decided = await tables.list_decided(tx, broken) if broken else ()
-        return without_parked(self.lane.name, batch, waiting, decided=decided)
-
-    async def _ensure_days(self, received: Sequence[Received[Any]]) -> None:
-        """Partitions for the days of this slice, in a transaction of their own, once each."""
-        days = {event.appended_at.date() for event in received} - self._days
-        if days:
-            async with self._database.transaction() as tx:
-                await tables.ensure_inbox_days(tx, days)
-                await tables.ensure_outbox_days(tx)
-            self._days |= days
-        # Older ones are dropped once an hour, also while a lane still catches up on them.
-        self._days = {day for day in self._days if day >= window_begin(utc_now().date())}
-
-    async def _stands(self, batch: Slice) -> bool:
-        """Whether the offsets are already at the end of this slice."""
-        async with self._database.transaction() as tx:
-            offsets = await tables.get_offsets(tx, self._group, batch.spans.keys())
-        return all(offsets.get(place) == span.end for place, span in batch.spans.items())
 
     # --- after the commit ---
 
@@ -409,17 +365,6 @@ class Consumer:
     def _lose_place(self, batch: Slice) -> None:
         for partition in batch.spans:
             self._positions.pop(partition, None)
-
-    def _count(
-        self, batch: Slice, *, fresh: int, received: int, letters: Sequence[DeadLetter]
-    ) -> None:
-        records = telemetry.CONSUMER_RECORDS
-        skipped = len(batch.entries) - received - len(batch.malformed)
-        records.labels(*self._labels, "applied").inc(fresh)
-        records.labels(*self._labels, "duplicate").inc(received - fresh)
-        records.labels(*self._labels, "skipped").inc(skipped)
-        for letter in letters:
-            telemetry.DEAD_LETTERS.labels(*self._labels, letter.code).inc()
 
     # --- waiting ---
 

@@ -473,7 +473,7 @@ async def held_on(toy: ToyService) -> tuple[Consumer, Database]:
     await toy.rebuild()
     (retired,) = await toy.ask("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'toy_retired%'")
     former = Database(toy.database_url, schema=retired[0], settings=DatabaseSettings())
-    consumer._database = former
+    consumer._commit.database = former
     return consumer, former
 
 

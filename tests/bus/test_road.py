@@ -201,16 +201,16 @@ async def test_a_commit_whose_reply_is_lost_is_not_applied_again(database: Datab
     log = log_of([wire("default 1")])
     reader = MemoryReader(log)
     consumer = toy_consumer(database, Toy(), reader)
-    commit = consumer._commit
+    apply = consumer._commit.apply
     lost = iter([True, False])
 
-    async def commit_and_lose_the_reply(*arguments: Any, **options: Any) -> Any:
-        folded = await commit(*arguments, **options)
+    async def apply_and_lose_the_reply(*arguments: Any, **options: Any) -> Any:
+        folded = await apply(*arguments, **options)
         if next(lost):
             raise DatabaseUnavailable("connection lost at commit")
         return folded
 
-    consumer._commit = commit_and_lose_the_reply  # type: ignore[method-assign]
+    consumer._commit.apply = apply_and_lose_the_reply  # type: ignore[method-assign]
 
     await drain(consumer, reader)
 

@@ -202,12 +202,12 @@ def without_sorted_locks() -> None:
 
 def without_second_look() -> None:
     """A commit without a reply counts as one that did not happen."""
-    from shared.bus.consumer import Consumer  # noqa: PLC0415
+    from shared.bus.commit import SliceCommit  # noqa: PLC0415
 
     async def no(*_: Any) -> bool:
         return False
 
-    replace(Consumer, "_stands", lambda _: no)
+    replace(SliceCommit, "stands", lambda _: no)
 
 
 def without_retries() -> None:
@@ -281,7 +281,7 @@ def without_isolation() -> None:
             dead_letter(self.lane.name, entry.record, None, code="given_up", message=str(error))
             for entry in batch.entries
         ]
-        await self._commit(Slice(batch.spans, ()), given_up=letters)
+        await self._commit.apply(Slice(batch.spans, ()), given_up=letters)
         self._passed(batch)
 
     replace(Consumer, "_isolate", lambda _: give_up)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from shared.bus import tables
+from shared.bus.commit import SliceCommit
 from shared.bus.consumer import Consumer
 from shared.bus.handlers import Lane
 from shared.bus.memory import MemoryLog, MemoryReader
@@ -56,12 +57,12 @@ def test_what_was_fetched_and_not_applied_is_still_behind_after_a_stop(
             consumer._positions[PLACE] = 0
             consumer._reader.place({PLACE: 0})
 
-    async def fail(_: Consumer, batch: Slice, **__: object) -> Slice:
+    async def fail(_: SliceCommit, batch: Slice, **__: object) -> Slice:
         stopping.set()
         raise DatabaseUnavailable(f"{len(batch.entries)} records while it restarts")
 
     monkeypatch.setattr(Consumer, "_place_assigned", place)
-    monkeypatch.setattr(Consumer, "_commit", fail)
+    monkeypatch.setattr(SliceCommit, "apply", fail)
 
     asyncio.run(consumer.catch_up(stopping))
 
@@ -107,7 +108,7 @@ def test_days_that_housekeeping_drops_are_made_again_for_every_batch(
 
     async def course() -> None:
         for _ in range(2):
-            await consumer._ensure_days([old, new])
+            await consumer._commit._ensure_days([old, new])
 
     asyncio.run(course())
 
