@@ -3,14 +3,15 @@
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
+
+from tests.faults.background import beside
 
 JOIN_SECONDS = 30.0
 
@@ -30,16 +31,9 @@ class Strangers:
     joins: int = 0
     _ending: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def coming_and_going(self) -> Iterator[None]:
+    def coming_and_going(self) -> AbstractContextManager[None]:
         """They come and go for the block; all have left behind it."""
-        thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        thread.start()
-        try:
-            yield
-        finally:
-            self._ending.set()
-            thread.join()
+        return beside(self._run, self._ending)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:

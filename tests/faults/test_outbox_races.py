@@ -5,8 +5,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,6 +14,7 @@ import asyncpg
 
 from deploy.local.waiting import ask, wait_until
 from tests.faults import oracle, raw
+from tests.faults.background import beside
 from tests.faults.sessions import session_of
 from tests.faults.trial import Load, Trial, row
 from tests.faults.world import World
@@ -37,16 +37,9 @@ class Race:
     _highest: int = 0
     _ending: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """They write for the block, and have ended behind it."""
-        thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        thread.start()
-        try:
-            yield
-        finally:
-            self._ending.set()
-            thread.join()
+        return beside(self._run, self._ending)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
