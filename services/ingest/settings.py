@@ -27,11 +27,11 @@ class IngestSettings(StoredServiceSettings):
     )
     ack_seconds: PositiveFloat = Field(
         default=5.0,
-        description="Longest wait for Kafka's ack, seconds; then the spill, without one 503.",
+        description="Longest wait for Kafka's ack, seconds; then the spill takes the events.",
     )
-    ack_seconds_when_down: PositiveFloat = Field(
+    ack_seconds_without_spill: PositiveFloat = Field(
         default=1.5,
-        description="The same while Kafka is known not to answer and no spill can take events.",
+        description="The same while no spill can take the events; then 503.",
     )
     spill_directory: Path | None = Field(
         default=None,

@@ -223,7 +223,7 @@ async def test_a_send_that_hangs_ends_in_the_spill_and_a_new_producer(
 
 async def test_without_room_in_the_spill_it_says_so_in_time(stack: TemporaryStack, tmp_path: Path):
     async with spilling(
-        stack.kafka_bootstrap, tmp_path, most_bytes=1, ack_seconds_when_down=0.5
+        stack.kafka_bootstrap, tmp_path, most_bytes=1, ack_seconds_without_spill=0.5
     ) as (edge, _):
         await connected(edge)
         stand_in_the_way(edge, iter([KafkaTimeoutError()]))

@@ -105,7 +105,7 @@ class Delivery:
             settings=self._settings.kafka,
             spill=self.spill,
             ack_seconds=self._settings.ack_seconds,
-            ack_seconds_when_down=self._settings.ack_seconds_when_down,
+            ack_seconds_without_spill=self._settings.ack_seconds_without_spill,
         )
         self.writer.start_connecting(TOPICS)
 
@@ -154,8 +154,8 @@ class Delivery:
         deadline of its own, so that this one never ends first.
         """
         settings = self._settings
-        is_down = self.why_not_ready() is not None
-        deadline = settings.ack_seconds_when_down if is_down else settings.ack_seconds
+        can_spill = self.spill is not None and self.spill.why_not() is None
+        deadline = settings.ack_seconds if can_spill else settings.ack_seconds_without_spill
         if self.spill is not None:
             deadline += SPILL_SECONDS
         started = perf_counter()

@@ -14,6 +14,7 @@ import structlog
 
 from services.ingest.store import receipts
 from services.ingest.store.receipts import SpilledReceipt
+from shared.bus.kafka.connection import report_fault
 from shared.bus.spill import Kept, Place
 from shared.db import Database
 from shared.errors import TransientError
@@ -54,6 +55,7 @@ class SpilledReceipts:
     def start(self) -> None:
         """Begin to write."""
         self._writing = asyncio.create_task(self._write_for_ever())
+        self._writing.add_done_callback(report_fault)
 
     async def stop(self) -> None:
         """Write what waits, within a bound, and no more."""

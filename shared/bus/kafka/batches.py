@@ -28,7 +28,7 @@ from shared.settings import KafkaSettings
 FLUSH_SECONDS = 0.005
 KEY_CACHE = 100_000  # keys whose partition is remembered: murmur2 in Python costs 12 us a key
 ACK_SECONDS = 5.0
-ACK_SECONDS_WHEN_DOWN = 1.5
+ACK_SECONDS_WITHOUT_SPILL = 1.5
 SPILL_SECONDS = 1.5  # a disk that needs longer for one group of appends counts as failing
 CANARY_SECONDS = 2.0  # how often Kafka is tried while it is down and no drain tries it
 STOP_SECONDS = 4.0  # what may still be acknowledged at a stop, before it is spilled or given up
@@ -44,12 +44,12 @@ class BatchWriter:
         settings: KafkaSettings,
         spill: Spill | None = None,
         ack_seconds: float = ACK_SECONDS,
-        ack_seconds_when_down: float = ACK_SECONDS_WHEN_DOWN,
+        ack_seconds_without_spill: float = ACK_SECONDS_WITHOUT_SPILL,
     ) -> None:
         self._connection = Connection(client_id=client_id, settings=settings)
         self._drains = Drains(spill, self._connection) if spill is not None else None
         self._ack_seconds = ack_seconds
-        self._ack_seconds_when_down = ack_seconds_when_down
+        self._ack_seconds_without_spill = ack_seconds_without_spill
         self._open: dict[Place, Flush] = {}
         # Of every partition that has a batch on its way: the full ones that wait behind it.
         self._behind: dict[Place, deque[Flush]] = {}
@@ -226,7 +226,7 @@ class BatchWriter:
         Kafka may still get it from the producer: the repeat from the spill has the same id.
         """
         has_room = drains.spill.why_not() is None
-        patience = self._ack_seconds if has_room else self._ack_seconds_when_down
+        patience = self._ack_seconds if has_room else self._ack_seconds_without_spill
         if await self._deliver(line[0], until=line[0].opened_at + patience) is None:
             line.popleft()
         else:

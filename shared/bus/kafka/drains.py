@@ -57,6 +57,8 @@ class Drains:
         report_fault(task)
         if task.cancelled() or task.exception() is None:
             self.start(place)  # what has come between its last look and now
+        else:  # a fault of ours: what stands in the spill must come out all the same
+            asyncio.get_running_loop().call_later(PAUSE_SECONDS, self.start, place)
 
     async def _drain(self, place: Place) -> None:
         tries = 0

@@ -1,6 +1,7 @@
 """Kafka away: events stand on disk, are answered 200, and reach Kafka in order when it is back."""
 
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -49,7 +50,7 @@ class Spilling:
     ingest: ServiceProcess
     kafka: Kafka
     tenant: Tenant
-    directory: Path
+    directory: Path | None
 
     def kill_kafka(self) -> None:
         self.kafka.kill_node(BROKER)
@@ -77,7 +78,12 @@ class Spilling:
         assert drained, (list(self.segments()), self.ingest.last_lines())
 
     def segments(self) -> Iterator[Path]:
-        return self.directory.glob("*/*/*.spill")
+        return self.files("spill")
+
+    def files(self, ending: str) -> Iterator[Path]:
+        """The files of the spill with that ending."""
+        assert self.directory is not None, "it has no spill"
+        return self.directory.glob(f"*/*/*.{ending}")
 
     def in_topic(self, topic: str = USAGE) -> list[str]:
         """Client ids of the tenant's events in Kafka, in order, repeats left out."""
@@ -86,19 +92,20 @@ class Spilling:
 
 @contextmanager
 def spilling(
-    kafka: Kafka, stack: TemporaryStack, database_url: str, directory: Path, **told: str
+    kafka: Kafka, stack: TemporaryStack, database_url: str, directory: Path | None, **told: str
 ) -> Iterator[Spilling]:
-    """An ingest of its own with a spill in `directory`."""
+    """An ingest of its own with a spill in `directory`, if any."""
     if kafka.process(BROKER) is None:
         kafka.start()
     environment = {
         **settings(stack, database_url),
         "KAFKA_BOOTSTRAP": kafka.bootstrap,
-        "KAFKA_GROUP_SUFFIX": f".{directory.parent.name}",
-        "INGEST_SPILL_DIRECTORY": str(directory),
+        "KAFKA_GROUP_SUFFIX": f".{secrets.token_hex(4)}",
         "INGEST_AUDIT_SECONDS": "0.5",
         **told,
     }
+    if directory is not None:
+        environment["INGEST_SPILL_DIRECTORY"] = str(directory)
     with ServiceProcess("ingest", environment) as process:
         tenant = new_tenant(process.url, stack)
         yield Spilling(
@@ -238,7 +245,7 @@ def test_a_broken_stretch_is_put_aside_and_shown_and_all_others_reach_kafka(outa
 
     assert "1 unreadable" in told
     assert outage.metric("ingest_spill_broken_frames_total") == 1
-    assert b"default b3" in next(outage.directory.glob("*/*/*.broken")).read_bytes()
+    assert b"default b3" in next(outage.files("broken")).read_bytes()
     assert outage.in_topic() == ["before", "b0", "b1", "b2", "b4", "b5"]
 
 
@@ -286,6 +293,22 @@ def test_a_full_spill_refuses_in_time_and_heals_when_kafka_is_back(
         assert took <= 2
         assert "200000 bytes" in told
         assert running.in_topic()[: len(accepted) + 1] == ["a", *accepted]
+
+
+def test_without_a_spill_the_first_event_of_an_outage_is_refused_in_time(
+    kafka: Kafka, stack: TemporaryStack, fresh_database: FreshDatabase
+):
+    with spilling(kafka, stack, fresh_database("ingest"), None) as running:
+        taken = running.send("a")
+        running.kill_kafka()
+        started = time.monotonic()
+        refused = running.send("b")
+        took = time.monotonic() - started
+
+        assert taken.status_code == httpx.codes.OK
+        assert (refused.status_code, refused.json()["code"]) == (503, "not_durable")
+        assert int(refused.headers["retry-after"]) > 0
+        assert took <= 2
 
 
 def fill(running: Spilling) -> tuple[list[str], httpx.Response, float]:
