@@ -473,7 +473,7 @@ def main() -> None:
     parser.add_argument(
         "--quick-group",
         action="store_true",
-        help="the group misses a dead member after 6 s and waits 2 s for one, not 30 and 10",
+        help="the group misses a dead member after 6 s and waits 2 s for one, not 20 and 5",
     )
     parser.add_argument("--assign-seconds", type=float, help="the callback of an assignment lasts")
     parser.add_argument("--seed", default="0")

@@ -61,11 +61,14 @@ class KafkaReader:
             auto_offset_reset="none",
             partition_assignment_strategy=(RangePartitionAssignor,),
             isolation_level="read_uncommitted",
-            # heartbeat < rebalance < request < session: a join never outlasts its own request
-            heartbeat_interval_ms=3_000,
-            rebalance_timeout_ms=10_000,
-            request_timeout_ms=15_000,
-            session_timeout_ms=30_000,
+            # heartbeat < rebalance < request < session: a join never outlasts its own request.
+            # Behind a frozen broker aiokafka waits several requests in a row (for the fetch, for
+            # a new connection, for metadata, for the coordinator): with 15 s each a lane stood
+            # still for over a minute.
+            heartbeat_interval_ms=2_000,
+            rebalance_timeout_ms=5_000,
+            request_timeout_ms=8_000,
+            session_timeout_ms=20_000,
             # Our own watchdog looks at progress; a lane that waits for another may poll rarely.
             max_poll_interval_ms=DAY_MS,
             fetch_max_bytes=settings.fetch_bytes,
