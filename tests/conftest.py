@@ -1,6 +1,7 @@
 """Fixtures that every folder of tests may ask for; none is started unless a test does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,17 @@ from tests.support.processes import ServiceProcess
 from tests.support.stack import TemporaryStack, temporary_stack
 
 FreshDatabase = Callable[[str], str]
+FAULTS = Path(__file__).parent / "faults"
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Where several processes run the tests, one takes a whole file, or all the faults.
+
+    They share what they start: a Kafka and a PostgreSQL each, three brokers for the faults.
+    """
+    for item in items:
+        group = "faults" if item.path.is_relative_to(FAULTS) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
