@@ -1,0 +1,216 @@
+"""A state of a subscription, priced once: what it is worth from when, as long as it stands.
+
+The profile of a state depends on that state alone, so that it can be kept beside its fact; what
+follows from its neighbours (the next state, a trial after a paid one) is the timeline's.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.metrics.model.identity import FactName, name_of
+from services.metrics.model.money import NOTHING
+from services.metrics.model.objects import Objects
+from services.metrics.model.pricing import subscription_mrr
+from shared.events.billing import (
+    Discount,
+    Duration,
+    Item,
+    ObjectName,
+    Pause,
+    PauseBehavior,
+    Status,
+    SubscriptionState,
+    UsageType,
+)
+
+COUNTING = frozenset({Status.ACTIVE, Status.PAST_DUE})  # P09
+UNCOLLECTED = frozenset({PauseBehavior.VOID, PauseBehavior.MARK_UNCOLLECTIBLE})  # P10
+
+# Why a scheduled effect moves MRR; a state's own reason follows from the state before it (P27).
+DISCOUNT = "discount"
+RESUMED = "resumed"
+ENDED = "ended"
+
+
+class Turn(NamedTuple):
+    """From `at` on the state is worth `mrr`. `why` is empty for the state's own beginning."""
+
+    at: datetime
+    mrr: Fraction
+    why: str
+
+
+class PricedState(msgspec.Struct, frozen=True, array_like=True):
+    """A snapshot and its turns, in order of time; the first is at `effective_at`.
+
+    The turns of a trial say what it is worth once it is paid. `object_ids` are the provider's
+    objects that went into the price, `unresolved` those of them that nobody has told yet, and the
+    prices whose product a narrowed discount would need.
+    """
+
+    name: FactName
+    subscription: str
+    status: Status
+    currency: str
+    effective_at: datetime
+    seq: int
+    seats: int
+    paused: bool
+    turns: tuple[Turn, ...]
+    object_ids: tuple[str, ...] = ()
+    unresolved: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[datetime, int, str, str]:
+        """Where it stands among the states of its subscription (P22)."""
+        return (self.effective_at, self.seq, self.name.id, self.name.source)
+
+
+def priced(state: SubscriptionState, objects: Objects) -> PricedState:
+    """The state with its MRR from turn to turn, by the objects that are known."""
+    resolved = _Resolved(state, objects)
+    if state.status in COUNTING or state.status is Status.TRIALING:
+        turns = tuple(_turns(state, resolved.items, resolved.discounts))
+    else:
+        turns = (Turn(state.effective_at, NOTHING, ""),)
+    return PricedState(
+        name=name_of(state),
+        subscription=state.subscription,
+        status=state.status,
+        currency=state.currency,
+        effective_at=state.effective_at,
+        seq=state.seq,
+        seats=sum(item.quantity or 0 for item in state.items if item.usage_type is LICENSED),
+        paused=paused(state.pause, state.effective_at),
+        turns=turns,
+        object_ids=tuple(sorted(resolved.object_ids)),
+        unresolved=tuple(sorted(resolved.unresolved)),
+    )
+
+
+LICENSED = UsageType.LICENSED
+
+
+def paused(pause: Pause | None, at: datetime) -> bool:
+    """Whether nothing is collected at `at`: `void` and `mark_uncollectible` until resumes_at (P10);
+    a pause that keeps drafts changes nothing.
+    """
+    if pause is None or pause.behavior not in UNCOLLECTED:
+        return False
+    return pause.resumes_at is None or at < pause.resumes_at
+
+
+def _turns(
+    state: SubscriptionState, items: tuple[Item, ...], discounts: tuple[Discount, ...]
+) -> Iterator[Turn]:
+    """Where the MRR of a state that counts changes by itself (P26): discounts begin and end, a
+    pause resumes, the subscription ends (P11).
+    """
+    last: Fraction | None = None
+    for at, why in _schedule(state, items, discounts):
+        ended = state.ends_at is not None and at >= state.ends_at
+        nothing = ended or paused(state.pause, at)
+        mrr = NOTHING if nothing else subscription_mrr(items, discounts, at)
+        if mrr != last:
+            yield Turn(at, mrr, why)
+            last = mrr
+
+
+def _schedule(
+    state: SubscriptionState, items: tuple[Item, ...], discounts: tuple[Discount, ...]
+) -> list[tuple[datetime, str]]:
+    """The instants at which something scheduled may change the state, its own beginning first."""
+    begins = state.effective_at
+    turns: dict[datetime, str] = {}
+    for discount in (*discounts, *(one for item in items for one in item.discounts)):
+        if discount.duration is not Duration.ONCE:
+            turns |= {at: DISCOUNT for at in (discount.start, discount.end) if at is not None}
+    if state.pause is not None and state.pause.resumes_at is not None:
+        turns[state.pause.resumes_at] = RESUMED
+    if state.ends_at is not None:
+        turns[state.ends_at] = ENDED
+    return [(begins, ""), *sorted((at, why) for at, why in turns.items() if at > begins)]
+
+
+class _Resolved:
+    """The items and discounts of a state with what their provider only named filled in."""
+
+    def __init__(self, state: SubscriptionState, objects: Objects) -> None:
+        self.state = state
+        self.objects = objects
+        self.object_ids: set[str] = set()
+        self.unresolved: set[str] = set()
+        self.discounts = self._discounts(state.discounts)
+        self.items = tuple(self._item(item) for item in state.items)
+
+    def _item(self, item: Item) -> Item:
+        found: dict[str, Any] = {}
+        if item.discounts:
+            found["discounts"] = self._discounts(item.discounts)
+        if isinstance(item.tiers, ObjectName):
+            found |= self._tariff(item.tiers.object_id)
+        narrowed = (*self.discounts, *found.get("discounts", ()))
+        if item.product is None and any(one.products is not None for one in narrowed):
+            found["product"] = self._product(item.price)
+        return msgspec.structs.replace(item, **found) if found else item
+
+    def _tariff(self, price_id: str) -> dict[str, Any]:
+        self.object_ids.add(price_id)
+        tariff = self.objects.tariff(price_id, self.state.effective_at)
+        if tariff is None:
+            self.unresolved.add(price_id)
+            return {}
+        found = {"tiers": tariff.tiers, "tiers_mode": tariff.mode}
+        return (
+            found if tariff.transform is None else found | {"transform_quantity": tariff.transform}
+        )
+
+    def _product(self, price_id: str) -> str | None:
+        self.object_ids.add(price_id)
+        product = self.objects.product(price_id, self.state.effective_at)
+        if product is None:
+            self.unresolved.add(price_id)
+        return product
+
+    def _discounts(self, discounts: Iterable[Discount]) -> tuple[Discount, ...]:
+        known = []
+        for discount in discounts:
+            told = discount if discount.kind is not None else self._told(discount)
+            if told is not None:
+                known.append(told)
+        return tuple(known)
+
+    def _told(self, named: Discount) -> Discount | None:
+        assert named.object_id is not None
+        self.object_ids.add(named.object_id)
+        told = self.objects.discount(named.object_id, self.state.currency, self.state.effective_at)
+        if told is None:
+            self.unresolved.add(named.object_id)
+        return told
+
+
+_encoder = msgspec.msgpack.Encoder(
+    enc_hook=lambda fraction: f"{fraction.numerator}/{fraction.denominator}"
+)
+
+
+def encoded(states: Iterable[PricedState]) -> bytes:
+    """Priced states as they are kept; every amount exact."""
+    return _encoder.encode(list(states))
+
+
+def decoded(kept: bytes) -> list[PricedState]:
+    """The priced states that were kept."""
+    return _decoder.decode(kept)
+
+
+def _exact(_: type, said: str) -> Fraction:
+    numerator, denominator = said.split("/")
+    return Fraction(int(numerator), int(denominator))
+
+
+_decoder = msgspec.msgpack.Decoder(list[PricedState], dec_hook=_exact)
