@@ -90,7 +90,7 @@ class Calculator:
     # -- which facts count (P22)
 
     def _that_count(self, known):
-        known = sorted(known, key=lambda f: (instant(f["recorded_at"]), str(sorted(f.items()))))
+        known = sorted(known, key=lambda f: instant(f["recorded_at"]))
         stands, seen = {}, {}
         for fact in known:
             name = (fact.get("source", "native"), fact["id"])

@@ -1,14 +1,13 @@
 """Random histories of a workspace's billing, as the JSON facts that would be sent.
 
 Instants crowd around the ends of months and around each other, so that boundaries, simultaneous
-facts and schedules that meet them are common and not lucky.
+facts and schedules that meet them are common and not lucky. A history follows from its `Random`.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from random import Random
 from zoneinfo import ZoneInfo
-
-from hypothesis import strategies as st
 
 # Months begin at 15:00, at 11:45, on days when clocks change, and where midnight is skipped.
 ZONES = (
@@ -22,41 +21,22 @@ ZONES = (
     "America/Sao_Paulo",
     "Africa/Cairo",
 )
-CURRENCIES = ("KRW", "KRW", "KRW", "USD", "KWD")
 MONTHS = tuple(f"2025-{number:02}" for number in range(1, 8))
+CURRENCIES = ("KRW", "KRW", "KRW", "USD", "KWD")
 STATUSES = (
-    "active",
-    "active",
-    "active",
-    "active",
-    "past_due",
-    "trialing",
-    "trialing",
-    "canceled",
-    "unpaid",
-    "paused",
-    "incomplete",
+    *("active",) * 8,
+    *("trialing", "canceled") * 2,
+    *("past_due", "unpaid", "paused", "incomplete"),
 )
 AMOUNTS = ("0", "1", "10", "33", "99.99", "1000", "7500", "0.0001", "123456789")
 TICK = timedelta(microseconds=1)
 OFFSETS = (
-    timedelta(0),
-    timedelta(0),
-    -TICK,
-    TICK,
-    timedelta(days=3, hours=5),
-    timedelta(days=14),
-    timedelta(days=14),
-    timedelta(days=27),
+    *(timedelta(0), timedelta(0), -TICK, TICK),
+    *(timedelta(days=days, hours=5) for days in (3, 14, 14, 27)),
 )
 DELAYS = (
-    timedelta(0),
-    timedelta(0),
-    timedelta(seconds=2),
-    timedelta(days=1),
-    timedelta(days=40),
-    timedelta(days=100),
-    timedelta(days=-40),
+    *(timedelta(0), timedelta(0), timedelta(seconds=2)),
+    *(timedelta(days=days) for days in (1, 40, 100, -40)),
 )
 
 
@@ -74,175 +54,196 @@ class History:
         return {"zone": self.zone, "currency": self.currency, "margin": self.margin}
 
 
+def history(random):
+    """A workspace's facts: up to four accounts, corrections, repeats and conflicts included."""
+    zone = random.choice(ZONES)
+    accounts = ("a1", "a2", "a3", "a4")[: random.randint(1, 4)]
+    facts = []
+    for account in accounts:
+        for number in range(random.choice((1, 1, 2))):
+            facts += subscription(random, zone, account, f"{account}-s{number}")
+    facts += [other(random, zone, accounts) for _ in range(random.randint(0, 8))]
+    facts = [{"id": f"f{number:02}", **fact} for number, fact in enumerate(facts)]
+    sent = [{**fact, "recorded_at": recorded_at(random, zone, fact)} for fact in facts]
+    for number in range(random.randint(0, 2)):
+        target = random.choice(facts)
+        void = {"id": f"v{number}", "type": "void", "target": target["id"]}
+        sent.append({**void, "recorded_at": recorded_at(random, zone, target)})
+    sent += [said_again(random, zone, random.choice(sent)) for _ in range(random.randint(0, 2))]
+    return History(
+        zone,
+        random.choice(("KRW", "KRW", "USD")),
+        random.choice((None, "0.8", "0.333")),
+        tuple(sent),
+    )
+
+
+def known_since(random, of):
+    """A time of knowledge in the midst of the history `of`."""
+    return datetime.fromisoformat(random.choice(of.facts)["recorded_at"])
+
+
+def subscription(random, zone, account, name):
+    """Snapshots of one subscription: mostly small changes of the one before, as in life."""
+    currency = random.choice(CURRENCIES)
+    state = None
+    states = []
+    for _ in range(random.randint(1, 6)):
+        if state is None or random.random() < 0.4:
+            state = fresh_state(random, zone, account, name, currency)
+        else:
+            at = instant(random, zone)
+            state = {
+                **state,
+                "effective_at": written(at),
+                "status": random.choice(STATUSES),
+                "items": [
+                    {**item, "quantity": random.randint(0, 40)} if one_in(random, 2) else item
+                    for item in state["items"]
+                ],
+            }
+            if "ends_at" in state and datetime.fromisoformat(state["ends_at"]) < at:
+                del state["ends_at"]
+            if one_in(random, 10):
+                state["currency"] = random.choice(CURRENCIES)
+        states.append(state)
+    return states
+
+
+def fresh_state(random, zone, account, name, currency):
+    at = instant(random, zone)
+    state = {
+        "type": "subscription_state",
+        "account": account,
+        "subscription": name,
+        "status": random.choice(STATUSES),
+        "currency": currency,
+        "effective_at": written(at),
+        "items": [item(random, zone) for _ in range(random.choice((1, 1, 2)))],
+    }
+    if one_in(random, 3):
+        state["discounts"] = [discount(random, zone) for _ in range(random.randint(1, 2))]
+    if one_in(random, 6):
+        behavior = random.choice(("void", "mark_uncollectible", "keep_as_draft"))
+        state["pause"] = {"behavior": behavior}
+        if one_in(random, 2):
+            state["pause"]["resumes_at"] = written(instant(random, zone))
+    if one_in(random, 6):
+        ends = instant(random, zone)
+        state["ends_at"] = written(ends if state["status"] == "canceled" else max(at, ends))
+    if one_in(random, 3):
+        state["seq"] = random.randint(0, 2)
+    return state
+
+
+def item(random, zone):
+    made = {
+        "price": random.choice(("seat", "flat", "addon")),
+        "interval": random.choice(("month", "month", "year", "week", "day")),
+        "quantity": random.choice((0, 1, 2, 7, 10, 31, 40)),
+    }
+    if one_in(random, 4):
+        made["interval_count"] = random.randint(1, 6)
+    if one_in(random, 4):
+        made["tiers"] = tiers(random)
+        made["tiers_mode"] = random.choice(("volume", "graduated"))
+    else:
+        made["unit_amount"] = random.choice(AMOUNTS)
+    if one_in(random, 6):
+        made["usage_type"] = "metered"
+    if one_in(random, 6):
+        made["transform_quantity"] = {
+            "divide_by": random.randint(1, 7),
+            "round": random.choice(("up", "down")),
+        }
+    if one_in(random, 4):
+        made["tax_behavior"] = random.choice(("inclusive", "exclusive", "unspecified"))
+        made["tax_percent"] = random.choice(("10", "8.25", "0"))
+    if one_in(random, 4):
+        made["discounts"] = [discount(random, zone) for _ in range(random.randint(1, 2))]
+    return made
+
+
+def tiers(random):
+    ends = sorted({random.randint(1, 30) for _ in range(random.randint(0, 2))})
+    made = []
+    for end in (*ends, None):
+        amounts = {
+            name: random.choice(AMOUNTS)
+            for name in ("unit_amount", "flat_amount")
+            if one_in(random, 2)
+        }
+        made.append({"up_to": end, **amounts})
+    return made
+
+
+def discount(random, zone):
+    kind = random.choice(("percent", "amount"))
+    value = random.choice(("0", "10", "33.3", "100") if kind == "percent" else AMOUNTS)
+    duration = random.choice(("once", "repeating", "forever"))
+    made = {"kind": kind, "value": value, "duration": duration}
+    begins = instant(random, zone)
+    if one_in(random, 2):
+        made["start"] = written(begins)
+    if one_in(random, 2):
+        made["end"] = written(max(begins, instant(random, zone)))
+    return made
+
+
+def other(random, zone, accounts):
+    """A fact that is no state of a subscription."""
+    at = {"effective_at": written(instant(random, zone))}
+    account = {"account": random.choice(accounts)}
+    month = {"month": random.choice(MONTHS)}
+    amount = {"amount": random.choice(AMOUNTS)}
+    match random.choice(("rate", "rate", "rate", "spend", "cost", "answer", "noise")):
+        case "rate":
+            rate = random.choice(("1300", "1350.5", "0.9", "4321.123456789"))
+            currency = random.choice(("USD", "KWD", "KRW"))
+            return {"type": "fx_rate", "currency": currency, "rate": rate, **month}
+        case "spend":
+            return {"type": "sales_and_marketing", **amount, **month}
+        case "cost":
+            return {"type": "acquisition_cost", **amount, **account}
+        case "answer":
+            answer = {"respondent": random.choice(("ann", "bob")), "score": random.randint(0, 10)}
+            return {"type": "nps_response", **answer, **account, **at}
+    kind = random.choice(("refund", "credit_note", "invoice_item", "usage"))
+    return {"type": kind, "amount": 12.5, **account, **at}
+
+
+def recorded_at(random, zone, fact):
+    """When a fact was learned: at once, late, or well ahead of time."""
+    said = fact.get("effective_at")
+    happened = instant(random, zone) if said is None else datetime.fromisoformat(said)
+    return written(happened + random.choice(DELAYS))
+
+
+def said_again(random, zone, fact):
+    """The same fact once more, or another content under its name."""
+    again = {**fact, "recorded_at": recorded_at(random, zone, fact)}
+    if one_in(random, 2) and fact["type"] == "subscription_state":
+        again["seq"] = fact.get("seq", 0) + 7
+    return again
+
+
+def instant(random, zone):
+    """At, just before, just after or somewhere behind the start of a month."""
+    month = random.choice(MONTHS)
+    begins = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return begins + random.choice(OFFSETS)
+
+
 def written(at):
     return at.isoformat()
 
 
-@st.composite
-def instants(draw, zone):
-    """An instant at, just before, just after or somewhere behind the start of a month."""
-    month = draw(st.sampled_from(MONTHS))
-    begins = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
-    return begins + draw(st.sampled_from(OFFSETS))
+def one_in(random, times):
+    return random.randrange(times) == 0
 
 
-amounts = st.sampled_from(AMOUNTS)
-
-
-@st.composite
-def discounts(draw, zone):
-    kind = draw(st.sampled_from(("percent", "amount")))
-    value = st.sampled_from(("0", "10", "33.3", "100")) if kind == "percent" else amounts
-    discount = {
-        "kind": kind,
-        "value": draw(value),
-        "duration": draw(st.sampled_from(("once", "repeating", "forever"))),
-    }
-    if draw(st.booleans()):
-        begins = draw(instants(zone))
-        discount["start"] = written(begins)
-        if draw(st.booleans()):
-            discount["end"] = written(max(begins, draw(instants(zone))))
-    elif draw(st.booleans()):
-        discount["end"] = written(draw(instants(zone)))
-    return discount
-
-
-@st.composite
-def tiers(draw):
-    ends = sorted(draw(st.sets(st.integers(1, 30), max_size=2)))
-    return [
-        {
-            "up_to": end,
-            **({"unit_amount": draw(amounts)} if draw(st.booleans()) else {}),
-            **({"flat_amount": draw(amounts)} if draw(st.booleans()) else {}),
-        }
-        for end in (*ends, None)
-    ]
-
-
-@st.composite
-def items(draw, zone):
-    item = {
-        "price": draw(st.sampled_from(("seat", "flat", "addon"))),
-        "interval": draw(st.sampled_from(("month", "month", "year", "week", "day"))),
-        "quantity": draw(st.integers(0, 40)),
-    }
-    if draw(st.integers(0, 3)) == 0:
-        item["interval_count"] = draw(st.integers(1, 6))
-    if draw(st.integers(0, 3)) == 0:
-        item["tiers"] = draw(tiers())
-        item["tiers_mode"] = draw(st.sampled_from(("volume", "graduated")))
-    else:
-        item["unit_amount"] = draw(amounts)
-    if draw(st.integers(0, 5)) == 0:
-        item["usage_type"] = "metered"
-    if draw(st.integers(0, 5)) == 0:
-        item["transform_quantity"] = {
-            "divide_by": draw(st.integers(1, 7)),
-            "round": draw(st.sampled_from(("up", "down"))),
-        }
-    if draw(st.integers(0, 3)) == 0:
-        item["tax_behavior"] = draw(st.sampled_from(("inclusive", "exclusive", "unspecified")))
-        item["tax_percent"] = draw(st.sampled_from(("10", "8.25", "0")))
-    if draw(st.integers(0, 3)) == 0:
-        item["discounts"] = draw(st.lists(discounts(zone), max_size=2))
-    return item
-
-
-@st.composite
-def states(draw, zone, account, subscription, currency):
-    at = draw(instants(zone))
-    status = draw(st.sampled_from(STATUSES))
-    state = {
-        "type": "subscription_state",
-        "account": account,
-        "subscription": subscription,
-        "status": status,
-        "currency": currency if draw(st.integers(0, 7)) else draw(st.sampled_from(CURRENCIES)),
-        "effective_at": written(at),
-        "items": draw(st.lists(items(zone), min_size=1, max_size=2)),
-    }
-    if draw(st.integers(0, 2)) == 0:
-        state["discounts"] = draw(st.lists(discounts(zone), max_size=2))
-    if draw(st.integers(0, 5)) == 0:
-        behavior = st.sampled_from(("void", "mark_uncollectible", "keep_as_draft"))
-        state["pause"] = {"behavior": draw(behavior)}
-        if draw(st.booleans()):
-            state["pause"]["resumes_at"] = written(draw(instants(zone)))
-    if draw(st.integers(0, 5)) == 0:
-        ends = draw(instants(zone))
-        state["ends_at"] = written(ends if status == "canceled" else max(at, ends))
-    if draw(st.integers(0, 2)) == 0:
-        state["seq"] = draw(st.integers(0, 2))
-    return state
-
-
-@st.composite
-def others(draw, zone, accounts):
-    """A fact that is no state of a subscription."""
-    at = {"effective_at": written(draw(instants(zone)))}
-    account = {"account": draw(st.sampled_from(accounts))}
-    month = {"month": draw(st.sampled_from(MONTHS))}
-    match draw(st.sampled_from(("rate", "rate", "rate", "spend", "cost", "answer", "noise"))):
-        case "rate":
-            rate = draw(st.sampled_from(("1300", "1350.5", "0.9", "4321.123456789")))
-            currency = draw(st.sampled_from(("USD", "KWD")))
-            return {"type": "fx_rate", "currency": currency, "rate": rate, **month}
-        case "spend":
-            return {"type": "sales_and_marketing", "amount": draw(amounts), **month}
-        case "cost":
-            return {"type": "acquisition_cost", "amount": draw(amounts), **account}
-        case "answer":
-            respondent = draw(st.sampled_from(("ann", "bob")))
-            score = draw(st.integers(0, 10))
-            return {
-                "type": "nps_response",
-                "respondent": respondent,
-                "score": score,
-                **account,
-                **at,
-            }
-    kind = draw(st.sampled_from(("refund", "credit_note", "invoice_item", "usage")))
-    return {"type": kind, "amount": 12.5, **account, **at}
-
-
-@st.composite
-def histories(draw):
-    """A workspace's facts: up to three accounts, corrections, repeats and conflicts included."""
-    zone = draw(st.sampled_from(ZONES))
-    accounts = ("a1", "a2", "a3")[: draw(st.integers(1, 3))]
-    facts = []
-    for account in accounts:
-        for subscription in range(draw(st.integers(1, 2))):
-            currency = draw(st.sampled_from(CURRENCIES))
-            name = f"{account}-s{subscription}"
-            facts += draw(st.lists(states(zone, account, name, currency), min_size=1, max_size=5))
-    facts += draw(st.lists(others(zone, accounts), max_size=5))
-    facts = [{"id": f"f{number:02}", **fact} for number, fact in enumerate(facts)]
-    sent = [{**fact, "recorded_at": written(draw(recorded(zone, fact)))} for fact in facts]
-    for number in range(draw(st.integers(0, 2))):
-        target = draw(st.sampled_from(facts))
-        void = {"id": f"v{number}", "type": "void", "target": target["id"]}
-        sent.append({**void, "recorded_at": written(draw(recorded(zone, target)))})
-    for _ in range(draw(st.integers(0, 2))):
-        sent.append(draw(said_again(zone, draw(st.sampled_from(sent)))))
-    margin = draw(st.sampled_from((None, "0.8", "0.333")))
-    return History(zone, draw(st.sampled_from(("KRW", "KRW", "USD"))), margin, tuple(sent))
-
-
-@st.composite
-def recorded(draw, zone, fact):
-    """When a fact was learned: at once, late, or well ahead of time."""
-    at = fact.get("effective_at")
-    happened = draw(instants(zone)) if at is None else datetime.fromisoformat(at)
-    return happened + draw(st.sampled_from(DELAYS))
-
-
-@st.composite
-def said_again(draw, zone, fact):
-    """The same fact once more, or another content under its name."""
-    again = {**fact, "recorded_at": written(draw(recorded(zone, fact)))}
-    if draw(st.booleans()) and fact["type"] == "subscription_state":
-        again["seq"] = fact.get("seq", 0) + 7
-    return again
+def seeded(seed):
+    """The history of a seed, and a time of knowledge within it."""
+    random = Random(seed)
+    made = history(random)
+    return made, known_since(random, made)

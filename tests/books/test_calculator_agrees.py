@@ -1,25 +1,25 @@
 """The service's books against an independent calculator, over random histories."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.books.calculator import Calculator, months_from_to
-from tests.books.histories import MONTHS, histories
+from tests.books.histories import MONTHS, history, known_since, seeded
 from tests.books.ledger import Ledger
 
 FIRST, LAST = MONTHS[0], "2025-09"  # histories end before, so the last months are quiet ones
-FEW = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+SEEDS, SEEDS_OF_THE_LONG_RUN = range(2_000), range(2_000, 40_000)
+SHRINKING = settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
-MANY = settings(FEW, max_examples=4000)
 
 
-def assert_same_reports(history, known_at=None):
-    ours = Ledger(history.facts, known_at=known_at, **history.settings)
-    theirs = Calculator(history.facts, known_at=known_at, **history.settings)
+def assert_same_reports(of, known_at=None):
+    ours = Ledger(of.facts, known_at=known_at, **of.settings)
+    theirs = Calculator(of.facts, known_at=known_at, **of.settings)
 
     assert sorted(ours.conflicts) == sorted(theirs.conflicts)
     assert ours.duplicates == theirs.duplicates
@@ -30,38 +30,40 @@ def assert_same_reports(history, known_at=None):
     assert ours.cohorts(FIRST, LAST) == theirs.cohorts(FIRST, LAST)
 
 
-def instants_known(history):
-    """A time of knowledge in the midst of the history."""
-    return st.sampled_from(sorted({fact["recorded_at"] for fact in history.facts})).map(
-        datetime.fromisoformat
-    )
+def assert_same_point(of, at):
+    ours = Ledger(of.facts, known_at=at, **of.settings)
+    theirs = Calculator(of.facts, known_at=at, **of.settings)
+
+    assert ours.point(at) == theirs.point(at)
 
 
-@FEW
-@given(history=histories())
-def test_every_report_of_a_random_history_is_the_one_of_the_calculator(history):
-    assert_same_reports(history)
+def assert_same_books(seed):
+    of, known_at = seeded(seed)
+    try:
+        assert_same_reports(of)
+        assert_same_reports(of, known_at)
+        for later in (0, 1, 30):
+            assert_same_point(of, known_at + timedelta(days=later))
+    except BaseException as error:
+        error.add_note(f"history of seed {seed}")
+        raise
 
 
-@FEW
-@given(history=histories(), drawn=st.data())
-def test_every_report_as_of_an_earlier_knowledge_is_the_one_of_the_calculator(history, drawn):
-    assert_same_reports(history, known_at=drawn.draw(instants_known(history)))
-
-
-@FEW
-@given(history=histories(), drawn=st.data(), later=st.sampled_from((0, 1, 30)))
-def test_a_point_knows_only_what_was_recorded_by_then(history, drawn, later):
-    at = drawn.draw(instants_known(history)) + timedelta(days=later)
-
-    ours = Ledger(history.facts, known_at=at, **history.settings).point(at)
-
-    assert ours == Calculator(history.facts, known_at=at, **history.settings).point(at)
+def test_thousands_of_histories_give_the_reports_of_the_calculator():
+    for seed in SEEDS:
+        assert_same_books(seed)
 
 
 @pytest.mark.slow
-@MANY
-@given(history=histories(), drawn=st.data())
-def test_thousands_of_random_histories_agree(history, drawn):
-    assert_same_reports(history)
-    assert_same_reports(history, known_at=drawn.draw(instants_known(history)))
+def test_tens_of_thousands_of_histories_give_the_reports_of_the_calculator():
+    for seed in SEEDS_OF_THE_LONG_RUN:
+        assert_same_books(seed)
+
+
+@SHRINKING
+@given(random=st.randoms())
+def test_a_history_that_disagrees_is_made_small(random):
+    of = history(random)
+
+    assert_same_reports(of)
+    assert_same_reports(of, known_since(random, of))

@@ -44,9 +44,10 @@ class Judged(NamedTuple):
 def judged(records: Iterable[Record]) -> Judged:
     """The first recorded stands, a repeat is ignored, other content is a conflict (P22).
 
-    Of two recorded at one instant the lower digest stands: chance, but the same in every rebuild.
+    `records` come in the order of the log: all of one request may be recorded at one instant, and
+    then its first is the first. The log's order is the same in every rebuild.
     """
-    ordered = sorted(records, key=lambda record: (record.name, record.recorded_at, record.digest))
+    ordered = sorted(records, key=lambda record: (record.name, record.recorded_at))
     standing: list[Record] = []
     conflicts: list[Record] = []
     said: set[str] = set()
