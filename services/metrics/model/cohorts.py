@@ -94,7 +94,7 @@ def cohort_of(
 
 
 def cohort_cac(costs: Iterable[Decimal], size: int) -> Fraction | None:
-    """What a member cost to win: sum of acquisition costs / size (P24); None where none is known."""
+    """Sum of acquisition costs / size: what a member cost to win (P24); None if none is known."""
     known = list(costs)
     return share(sum(map(Fraction, known), NOTHING), size) if known else None
 

@@ -27,7 +27,7 @@ KINDS = (Kind.NEW, Kind.REACTIVATION, Kind.EXPANSION, Kind.CONTRACTION, Kind.CHU
 
 
 class Jump(NamedTuple):
-    """A change of what an account is worth, in its own currencies. `first`: it never paid before."""
+    """A change of what an account is worth, in its own currencies. `first`: its first ever."""
 
     at: datetime
     before: Amounts
