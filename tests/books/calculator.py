@@ -5,50 +5,63 @@ instant by looking at all its facts, and asks for that at every instant that mat
 JSON objects as they were sent. Everything is exact.
 """
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
-ZERO_DECIMAL = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF".split()
-THREE_DECIMAL = "BHD JOD KWD OMR TND".split()
+ZERO_DECIMAL = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF"
+THREE_DECIMAL = "BHD JOD KWD OMR TND"
 TICK = timedelta(microseconds=1)
+Fact = dict[str, Any]
+Native = dict[str, Fraction]
+Report = dict[str, Any]
+Jump = tuple[datetime, str, str, Fraction]
+Known = Fraction | int | None
 CLASSES = ("new", "reactivation", "expansion", "contraction", "churn")
 
 
-@lru_cache(maxsize=None)
-def instant(text):
+@cache
+def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def number(text):
+def number(text: object) -> Fraction:
     return Fraction(Decimal(str(text)))
 
 
-def over(part, whole):
-    """P28: a ratio over nothing is null."""
-    return None if whole == 0 else Fraction(part) / Fraction(whole)
+def over(part: Known, whole: Known) -> Fraction | None:
+    """P28: a ratio over nothing is null; so is one of what is not known."""
+    if part is None or whole is None or whole == 0:
+        return None
+    return Fraction(part) / Fraction(whole)
 
 
-def month_after(month):
+def times(one: Known, other: Known) -> Fraction | None:
+    return None if one is None or other is None else Fraction(one) * Fraction(other)
+
+
+def month_after(month: str) -> str:
     year, number_ = int(month[:4]), int(month[5:])
     return f"{year + number_ // 12:04}-{number_ % 12 + 1:02}"
 
 
-def month_before(month):
+def month_before(month: str) -> str:
     year, number_ = int(month[:4]), int(month[5:])
     return f"{year - 1:04}-12" if number_ == 1 else f"{year:04}-{number_ - 1:02}"
 
 
-def months_from_to(first, last):
+def months_from_to(first: str, last: str) -> Iterator[str]:
     while first <= last:
         yield first
         first = month_after(first)
 
 
-@lru_cache(maxsize=None)
-def month_begins(month, zone):
+@cache
+def month_begins(month: str, zone: str) -> datetime:
     """P20: the first instant whose local date is in the month, found by looking at the clock.
 
     Local midnight lies within 26 hours of the same midnight in UTC; the clock is read back from
@@ -66,7 +79,7 @@ def month_begins(month, zone):
     return high
 
 
-def month_holding(at, zone):
+def month_holding(at: datetime, zone: str) -> str:
     guess = at.astimezone(ZoneInfo(zone)).strftime("%Y-%m")
     for month in (month_before(guess), guess, month_after(guess)):
         if month_begins(month, zone) <= at < month_begins(month_after(month), zone):
@@ -75,23 +88,35 @@ def month_holding(at, zone):
 
 
 class Calculator:
-    """The reports of one workspace by the facts recorded up to `known_at` (all where it is None)."""
+    """The reports of one workspace by the facts recorded up to `known_at`; all where it is None."""
 
-    def __init__(self, sent, *, zone, currency, margin=None, known_at=None):
+    def __init__(
+        self,
+        sent: Iterable[Fact],
+        *,
+        zone: str,
+        currency: str,
+        margin: str | None = None,
+        known_at: datetime | None = None,
+    ) -> None:
         self.zone, self.currency = zone, currency
         self.margin = None if margin is None else number(margin)
         known = [f for f in sent if known_at is None or instant(f["recorded_at"]) <= known_at]
-        self.duplicates, self.conflicts = 0, []
+        self.duplicates = 0
+        self.conflicts: list[tuple[str, str]] = []
         self.facts = self._that_count(known)
         self.states = [f for f in self.facts if f["type"] == "subscription_state"]
         self.accounts = sorted({f["account"] for f in self.states})
-        self._cache = {}
+        self._histories: dict[tuple[str, str], list[Fact]] = {}
+        self._native: dict[tuple[str, datetime], Native] = {}
+        self._jumps: dict[str, list[Jump]] = {}
 
-    # -- which facts count (P22)
+    # --- which facts count: P22
 
-    def _that_count(self, known):
+    def _that_count(self, known: list[Fact]) -> list[Fact]:
         known = sorted(known, key=lambda f: instant(f["recorded_at"]))
-        stands, seen = {}, {}
+        stands: dict[tuple[str, str], Fact] = {}
+        seen: dict[tuple[str, str], list[Fact]] = {}
         for fact in known:
             name = (fact.get("source", "native"), fact["id"])
             content = {k: v for k, v in fact.items() if k != "recorded_at"}
@@ -107,41 +132,43 @@ class Calculator:
         }
         return [f for name, f in stands.items() if f["type"] != "void" and name not in removed]
 
-    # -- what a subscription is worth (P01-P11, P26)
+    # --- what a subscription is worth: P01-P11, P26
 
-    def history(self, account, subscription):
+    def history(self, account: str, subscription: str) -> list[Fact]:
         """Its snapshots in the order in which they take effect."""
-        key = ("history", account, subscription)
-        if key not in self._cache:
+        key = (account, subscription)
+        if key not in self._histories:
             mine = [
                 s
                 for s in self.states
                 if s["account"] == account and s["subscription"] == subscription
             ]
-            self._cache[key] = sorted(
+            self._histories[key] = sorted(
                 mine, key=lambda s: (instant(s["effective_at"]), s.get("seq", 0), s["id"])
             )
-        return self._cache[key]
+        return self._histories[key]
 
-    def subscription_worth(self, account, subscription, at):
+    def subscription_worth(
+        self, account: str, subscription: str, at: datetime
+    ) -> tuple[str, Fraction]:
         """(currency, MRR in minor units of it) at `at`."""
         states = [
             s for s in self.history(account, subscription) if instant(s["effective_at"]) <= at
         ]
         if not states:
-            return None, Fraction(0)
+            return "", Fraction(0)
         state = states[-1]
         if not self._counts(account, subscription, states):
             return state["currency"], Fraction(0)
         if state.get("ends_at") and at >= instant(state["ends_at"]):
             return state["currency"], Fraction(0)
-        pause = state.get("pause")
-        if pause and pause["behavior"] in ("void", "mark_uncollectible"):
-            if not pause.get("resumes_at") or at < instant(pause["resumes_at"]):
-                return state["currency"], Fraction(0)
+        pause = state.get("pause") or {"behavior": "none"}
+        stops = pause["behavior"] in ("void", "mark_uncollectible")
+        if stops and not (pause.get("resumes_at") and at >= instant(pause["resumes_at"])):
+            return state["currency"], Fraction(0)
         return state["currency"], price(state, at)
 
-    def _counts(self, account, subscription, states):
+    def _counts(self, account: str, subscription: str, states: list[Fact]) -> bool:
         state = states[-1]
         if state["status"] in ("active", "past_due"):
             return True
@@ -151,19 +178,19 @@ class Calculator:
         just_before = instant(state["effective_at"]) - TICK
         return self.subscription_worth(account, subscription, just_before)[1] > 0
 
-    def native(self, account, at):
+    def native(self, account: str, at: datetime) -> Native:
         """What the account is worth at `at`, by currency (P15)."""
-        key = ("native", account, at)
-        if key not in self._cache:
-            total = {}
+        key = (account, at)
+        if key not in self._native:
+            total: dict[str, Fraction] = {}
             for subscription in {s["subscription"] for s in self.states if s["account"] == account}:
                 currency, mrr = self.subscription_worth(account, subscription, at)
                 if mrr:
                     total[currency] = total.get(currency, Fraction(0)) + mrr
-            self._cache[key] = total
-        return self._cache[key]
+            self._native[key] = total
+        return self._native[key]
 
-    def instants(self, account):
+    def instants(self, account: str) -> list[datetime]:
         """Every instant at which something of the account may change."""
         found = set()
         for state in self.states:
@@ -178,9 +205,9 @@ class Calculator:
             found |= {instant(text) for text in scheduled if text}
         return sorted(found)
 
-    # -- rates (P16, P17)
+    # --- rates: P16, P17
 
-    def rate(self, currency, month):
+    def rate(self, currency: str, month: str) -> Fraction:
         if currency == self.currency:
             return Fraction(1)
         rates = [
@@ -193,40 +220,34 @@ class Calculator:
         latest = max(rates, key=lambda f: (f["month"], instant(f["recorded_at"]), f["id"]))
         return number(latest["rate"]) * Fraction(10) ** (digits(self.currency) - digits(currency))
 
-    def valued(self, native, month):
+    def valued(self, native: Native, month: str) -> Fraction:
         return sum(
             (mrr * self.rate(currency, month) for currency, mrr in native.items()), Fraction(0)
         )
 
-    # -- movements (P13-P16)
+    # --- movements: P13-P16
 
-    def jumps(self, account):
+    def jumps(self, account: str) -> list[Jump]:
         """(instant, month, class, amount in the reporting currency), in order of time."""
-        key = ("jumps", account)
-        if key not in self._cache:
-            found, paid = [], False
+        if account not in self._jumps:
+            found: list[Jump] = []
+            paid = False
             for at in self.instants(account):
                 month = month_holding(at, self.zone)
                 was, now = self.native(account, at - TICK), self.native(account, at)
                 before, after = self.valued(was, month), self.valued(now, month)
                 if was != now and before != after:
-                    found.append(
-                        (
-                            at,
-                            month,
-                            name(bool(was), bool(now), paid, after - before),
-                            after - before,
-                        )
-                    )
+                    change = after - before
+                    found.append((at, month, called(was, now, paid, change), change))
                 paid = paid or bool(now)
-            self._cache[key] = found
-        return self._cache[key]
+            self._jumps[account] = found
+        return self._jumps[account]
 
-    def first_paid(self, account):
+    def first_paid(self, account: str) -> datetime | None:
         return next((at for at in self.instants(account) if self.native(account, at)), None)
 
-    def movements(self, first, last):
-        """Every movement of the months, the revaluations among them, as (at, account, type, amount)."""
+    def movements(self, first: str, last: str) -> list[tuple[datetime, str, str, Fraction]]:
+        """The movements of the months, revaluations among them: (at, account, type, amount)."""
         found = []
         for account in self.accounts:
             found += [
@@ -242,14 +263,14 @@ class Calculator:
                     found.append((at, account, "fx", fx))
         return sorted(found)
 
-    # -- months (P18-P20, P25)
+    # --- months: P18-P20, P25
 
-    def ends(self, account, month):
+    def ends(self, account: str, month: str) -> tuple[Native, Native]:
         """What it was worth just before the month, and just before the next."""
         begins, ends = month_begins(month, self.zone), month_begins(month_after(month), self.zone)
         return self.native(account, begins - TICK), self.native(account, ends - TICK)
 
-    def month(self, month):
+    def month(self, month: str) -> Report:
         gross, net = dict.fromkeys(CLASSES, Fraction(0)), dict.fromkeys(CLASSES, Fraction(0))
         counts = dict.fromkeys(CLASSES, 0)
         start = revalued = end = kept = floor = Fraction(0)
@@ -271,17 +292,15 @@ class Calculator:
                 gone += not now
             if was or now:
                 first = self.first_paid(account)
-                paid = first < month_begins(month, self.zone)
+                paid = first is not None and first < month_begins(month, self.zone)
                 if bool(was) != bool(now) or before != after:
-                    kind = name(bool(was), bool(now), paid, after - before)
+                    kind = called(was, now, paid, after - before)
                     net[kind] += after - before
                     counts[kind] += 1
         ndr, grr, churn = over(kept, revalued), over(floor, revalued), over(gone, customers_start)
         arpa = over(end, customers_end)
         spend = self.spend(month)
-        cac = None if spend is None else over(spend, counts["new"])
-        per_new = over(net["new"], counts["new"])
-        known = self.margin is not None
+        cac = over(spend, counts["new"])
         return {
             "mrr_start": start,
             "fx": revalued - start,
@@ -296,25 +315,21 @@ class Calculator:
             "ndr": ndr,
             "grr": grr,
             "logo_churn": churn,
-            "net_revenue_churn": None if ndr is None else 1 - ndr,
-            "gross_revenue_churn": None if grr is None else 1 - grr,
+            "net_revenue_churn": over(revalued - kept, revalued),
+            "gross_revenue_churn": over(revalued - floor, revalued),
             "quick_ratio": over(
                 net["new"] + net["reactivation"] + net["expansion"],
                 -(net["contraction"] + net["churn"]),
             ),
             "arpa": arpa,
-            "ltv": over(arpa * self.margin, churn)
-            if known and arpa is not None and churn is not None
-            else None,
+            "ltv": over(times(arpa, self.margin), churn),
             "cac": cac,
-            "cac_payback_months": over(cac, per_new * self.margin)
-            if known and cac is not None and per_new is not None
-            else None,
+            "cac_payback_months": over(cac, times(over(net["new"], counts["new"]), self.margin)),
             "simple_customer_change": over(customers_start - customers_end, customers_start),
             "simple_revenue_change": over(revalued - end, revalued),
         }
 
-    def spend(self, month):
+    def spend(self, month: str) -> Fraction | None:
         stated = [
             f for f in self.facts if f["type"] == "sales_and_marketing" and f["month"] == month
         ]
@@ -322,9 +337,9 @@ class Calculator:
             return None
         return number(max(stated, key=lambda f: (instant(f["recorded_at"]), f["id"]))["amount"])
 
-    # -- windows (P19), points (P23), cohorts (P24)
+    # --- windows, points and cohorts: P19, P23 and P24
 
-    def window(self, first, last):
+    def window(self, first: str, last: str) -> Report:
         base = retained = floor = Fraction(0)
         customers = gone = 0
         for account in self.accounts:
@@ -342,7 +357,7 @@ class Calculator:
             "customers_start": customers,
         }
 
-    def point(self, at):
+    def point(self, at: datetime) -> Report:
         month = month_holding(at, self.zone)
         mrr = cmrr = Fraction(0)
         for account in self.accounts:
@@ -351,16 +366,17 @@ class Calculator:
             cmrr += self.valued(self.native(account, last), month)
         return {"mrr": mrr, "cmrr": cmrr}
 
-    def cohorts(self, first, last):
-        members = {}
+    def cohorts(self, first: str, last: str) -> Report:
+        members: dict[str, list[str]] = {}
         for account in self.accounts:
             at = self.first_paid(account)
             if at is not None and first <= month_holding(at, self.zone) <= last:
                 members.setdefault(month_holding(at, self.zone), []).append(account)
         return {month: self._cohort(month, members[month], last) for month in sorted(members)}
 
-    def _cohort(self, cohort, members, last):
-        base = [self.native(account, self.first_paid(account)) for account in members]
+    def _cohort(self, cohort: str, members: list[str], last: str) -> Report:
+        starts = [(account, self.first_paid(account)) for account in members]
+        base = [self.native(account, at) for account, at in starts if at is not None]
         rows, lost, at_risk = {}, 0, 0
         for month in months_from_to(cohort, last):
             ends = [self.ends(account, month) for account in members]
@@ -380,19 +396,17 @@ class Calculator:
             for f in self.facts
             if f["type"] == "acquisition_cost" and f["account"] in members
         ]
-        per_account, rate = over(mrr, live), over(lost, at_risk)
-        known = self.margin is not None and per_account is not None and rate is not None
         return {
             "size": len(members),
             "base_mrr": sum((self.valued(b, cohort) for b in base), Fraction(0)),
             "rows": rows,
             "cac": over(sum(costs), len(members)) if costs else None,
             "nps": self._nps(members),
-            "ltv": over(per_account * self.margin, rate) if known else None,
+            "ltv": over(times(over(mrr, live), self.margin), over(lost, at_risk)),
         }
 
-    def _nps(self, members):
-        latest = {}
+    def _nps(self, members: list[str]) -> Fraction | None:
+        latest: dict[tuple[str, str], tuple[datetime, str, int]] = {}
         for answer in self.facts:
             if answer["type"] == "nps_response" and answer["account"] in members:
                 who = (answer["account"], answer["respondent"])
@@ -403,29 +417,29 @@ class Calculator:
         return over(100 * (best - worst), len(scores))
 
 
-def name(paid_before, pays_now, ever_paid, change):
+def called(was: Native, now: Native, paid_earlier: object, change: Fraction) -> str:
     """P14, P15: what a change is called."""
-    if not paid_before:
-        return "reactivation" if ever_paid else "new"
-    if not pays_now:
+    if not was:
+        return "reactivation" if paid_earlier else "new"
+    if not now:
         return "churn"
     return "expansion" if change > 0 else "contraction"
 
 
-def digits(currency):
+def digits(currency: str) -> int:
     """P17."""
     if currency in ZERO_DECIMAL:
         return 0
     return 3 if currency in THREE_DECIMAL else 2
 
 
-def all_discounts(state):
+def all_discounts(state: Fact) -> Iterator[Fact]:
     yield from state.get("discounts") or ()
     for item in state["items"]:
         yield from item.get("discounts") or ()
 
 
-def price(state, at):
+def price(state: Fact, at: datetime) -> Fraction:
     """P01, P05-P08: what the items of a snapshot cost a month at `at`, in minor units."""
     worth = []
     for item in state["items"]:
@@ -456,7 +470,7 @@ def price(state, at):
     return net
 
 
-def runs(discount, at):
+def runs(discount: Fact, at: datetime) -> bool:
     """P05."""
     if discount["duration"] == "once":
         return False
@@ -465,7 +479,7 @@ def runs(discount, at):
     return not (discount.get("end") and at >= instant(discount["end"]))
 
 
-def a_month(item):
+def a_month(item: Fact) -> Fraction:
     """P02."""
     count = item.get("interval_count", 1)
     return {
@@ -476,11 +490,11 @@ def a_month(item):
     }[item["interval"]]
 
 
-def of_period(item):
+def of_period(item: Fact) -> Fraction:
     """P06, P07: price times quantity of a billing period."""
     if item.get("usage_type") == "metered":
         return Fraction(0)
-    units = item["quantity"]
+    units: int = item["quantity"]
     transform = item.get("transform_quantity")
     if transform:
         whole, rest = divmod(units, transform["divide_by"])
@@ -490,12 +504,12 @@ def of_period(item):
     if item["tiers_mode"] == "volume":
         for tier in item["tiers"]:
             if units and (tier.get("up_to") is None or units <= tier["up_to"]):
-                return number(tier.get("unit_amount") or 0) * units + number(
-                    tier.get("flat_amount") or 0
-                )
+                each, flat = tier.get("unit_amount") or 0, tier.get("flat_amount") or 0
+                return number(each) * units + number(flat)
         return Fraction(0)
     # Unit by unit: the first unit that falls into a tier also brings its flat fee.
-    total, reached = Fraction(0), set()
+    total = Fraction(0)
+    reached: set[int] = set()
     for unit in range(1, units + 1):
         index = next(
             i

@@ -4,9 +4,11 @@ Instants crowd around the ends of months and around each other, so that boundari
 facts and schedules that meet them are common and not lucky. A history follows from its `Random`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 # Months begin at 15:00, at 11:45, on days when clocks change, and where midnight is skipped.
@@ -40,6 +42,9 @@ DELAYS = (
 )
 
 
+Fact = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class History:
     """What was sent, and the settings of the workspace it was sent to."""
@@ -47,18 +52,18 @@ class History:
     zone: str
     currency: str
     margin: str | None
-    facts: tuple[dict, ...]
+    facts: tuple[Fact, ...]
 
     @property
-    def settings(self):
+    def settings(self) -> Fact:
         return {"zone": self.zone, "currency": self.currency, "margin": self.margin}
 
 
-def history(random):
+def history(random: Random) -> History:
     """A workspace's facts: up to four accounts, corrections, repeats and conflicts included."""
     zone = random.choice(ZONES)
     accounts = ("a1", "a2", "a3", "a4")[: random.randint(1, 4)]
-    facts = []
+    facts: list[Fact] = []
     for account in accounts:
         for number in range(random.choice((1, 1, 2))):
             facts += subscription(random, zone, account, f"{account}-s{number}")
@@ -78,16 +83,16 @@ def history(random):
     )
 
 
-def known_since(random, of):
+def known_since(random: Random, of: History) -> datetime:
     """A time of knowledge in the midst of the history `of`."""
     return datetime.fromisoformat(random.choice(of.facts)["recorded_at"])
 
 
-def subscription(random, zone, account, name):
+def subscription(random: Random, zone: str, account: str, name: str) -> list[Fact]:
     """Snapshots of one subscription: mostly small changes of the one before, as in life."""
     currency = random.choice(CURRENCIES)
-    state = None
-    states = []
+    state: Fact | None = None
+    states: list[Fact] = []
     for _ in range(random.randint(1, 6)):
         if state is None or random.random() < 0.4:
             state = fresh_state(random, zone, account, name, currency)
@@ -110,9 +115,9 @@ def subscription(random, zone, account, name):
     return states
 
 
-def fresh_state(random, zone, account, name, currency):
+def fresh_state(random: Random, zone: str, account: str, name: str, currency: str) -> Fact:
     at = instant(random, zone)
-    state = {
+    state: Fact = {
         "type": "subscription_state",
         "account": account,
         "subscription": name,
@@ -136,8 +141,8 @@ def fresh_state(random, zone, account, name, currency):
     return state
 
 
-def item(random, zone):
-    made = {
+def item(random: Random, zone: str) -> Fact:
+    made: Fact = {
         "price": random.choice(("seat", "flat", "addon")),
         "interval": random.choice(("month", "month", "year", "week", "day")),
         "quantity": random.choice((0, 1, 2, 7, 10, 31, 40)),
@@ -164,7 +169,7 @@ def item(random, zone):
     return made
 
 
-def tiers(random):
+def tiers(random: Random) -> list[Fact]:
     ends = sorted({random.randint(1, 30) for _ in range(random.randint(0, 2))})
     made = []
     for end in (*ends, None):
@@ -177,11 +182,11 @@ def tiers(random):
     return made
 
 
-def discount(random, zone):
+def discount(random: Random, zone: str) -> Fact:
     kind = random.choice(("percent", "amount"))
     value = random.choice(("0", "10", "33.3", "100") if kind == "percent" else AMOUNTS)
     duration = random.choice(("once", "repeating", "forever"))
-    made = {"kind": kind, "value": value, "duration": duration}
+    made: Fact = {"kind": kind, "value": value, "duration": duration}
     begins = instant(random, zone)
     if one_in(random, 2):
         made["start"] = written(begins)
@@ -190,7 +195,7 @@ def discount(random, zone):
     return made
 
 
-def other(random, zone, accounts):
+def other(random: Random, zone: str, accounts: Sequence[str]) -> Fact:
     """A fact that is no state of a subscription."""
     at = {"effective_at": written(instant(random, zone))}
     account = {"account": random.choice(accounts)}
@@ -212,14 +217,14 @@ def other(random, zone, accounts):
     return {"type": kind, "amount": 12.5, **account, **at}
 
 
-def recorded_at(random, zone, fact):
+def recorded_at(random: Random, zone: str, fact: Fact) -> str:
     """When a fact was learned: at once, late, or well ahead of time."""
     said = fact.get("effective_at")
     happened = instant(random, zone) if said is None else datetime.fromisoformat(said)
     return written(happened + random.choice(DELAYS))
 
 
-def said_again(random, zone, fact):
+def said_again(random: Random, zone: str, fact: Fact) -> Fact:
     """The same fact once more, or another content under its name."""
     again = {**fact, "recorded_at": recorded_at(random, zone, fact)}
     if one_in(random, 2) and fact["type"] == "subscription_state":
@@ -227,22 +232,22 @@ def said_again(random, zone, fact):
     return again
 
 
-def instant(random, zone):
+def instant(random: Random, zone: str) -> datetime:
     """At, just before, just after or somewhere behind the start of a month."""
     month = random.choice(MONTHS)
     begins = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
     return begins + random.choice(OFFSETS)
 
 
-def written(at):
+def written(at: datetime) -> str:
     return at.isoformat()
 
 
-def one_in(random, times):
+def one_in(random: Random, times: int) -> bool:
     return random.randrange(times) == 0
 
 
-def seeded(seed):
+def seeded(seed: int) -> tuple[History, datetime]:
     """The history of a seed, and a time of knowledge within it."""
     random = Random(seed)
     made = history(random)

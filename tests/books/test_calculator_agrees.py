@@ -1,13 +1,14 @@
 """The service's books against an independent calculator, over random histories."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.books.calculator import Calculator, months_from_to
-from tests.books.histories import MONTHS, history, known_since, seeded
+from tests.books.histories import MONTHS, History, history, known_since, seeded
 from tests.books.ledger import Ledger
 
 FIRST, LAST = MONTHS[0], "2025-09"  # histories end before, so the last months are quiet ones
@@ -17,7 +18,7 @@ SHRINKING = settings(
 )
 
 
-def assert_same_reports(of, known_at=None):
+def assert_same_reports(of: History, known_at: datetime | None = None) -> None:
     ours = Ledger(of.facts, known_at=known_at, **of.settings)
     theirs = Calculator(of.facts, known_at=known_at, **of.settings)
 
@@ -30,14 +31,14 @@ def assert_same_reports(of, known_at=None):
     assert ours.cohorts(FIRST, LAST) == theirs.cohorts(FIRST, LAST)
 
 
-def assert_same_point(of, at):
+def assert_same_point(of: History, at: datetime) -> None:
     ours = Ledger(of.facts, known_at=at, **of.settings)
     theirs = Calculator(of.facts, known_at=at, **of.settings)
 
     assert ours.point(at) == theirs.point(at)
 
 
-def assert_same_books(seed):
+def assert_same_books(seed: int) -> None:
     of, known_at = seeded(seed)
     try:
         assert_same_reports(of)
@@ -62,7 +63,7 @@ def test_tens_of_thousands_of_histories_give_the_reports_of_the_calculator():
 
 @SHRINKING
 @given(random=st.randoms())
-def test_a_history_that_disagrees_is_made_small(random):
+def test_a_history_that_disagrees_is_made_small(random: Random):
     of = history(random)
 
     assert_same_reports(of)

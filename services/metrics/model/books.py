@@ -57,6 +57,7 @@ class Books:
 def books_of(facts: Iterable[AnyFact], reporting: str) -> Books:
     """The books by these facts, one per identity, voids among them; `reporting` is the currency.
 
+    Refunds, credit notes, one-time items and use are facts like others and move nothing (P12).
     For the view as of T hand in the facts recorded up to T (P21).
     """
     known = in_force(facts)

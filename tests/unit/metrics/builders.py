@@ -10,7 +10,6 @@ import msgspec
 from services.metrics.model import books
 from services.metrics.model.books import Books
 from services.metrics.model.calendar import Month
-from services.metrics.model.months import MonthReport
 from services.metrics.model.movements import Movement, movements_of
 from services.metrics.model.timeline import amounts_at
 from shared.events.billing import AnyFact
@@ -108,7 +107,7 @@ def movements(
     return movements_of(made.timelines[account], made.rates, zone, Month.of(through))
 
 
-def kinds(*facts: AnyFact, **where: Any) -> list[tuple[str, Fraction]]:
+def kinds(*facts: AnyFact, **where: Any) -> list[Any]:
     """What its movements are called, and how much each is."""
     return [(str(movement.kind), movement.amount) for movement in movements(*facts, **where)]
 
@@ -119,8 +118,25 @@ def report(
     zone: str = "UTC",
     margin: str | None = None,
     reporting: str = "KRW",
-) -> MonthReport:
+) -> Any:
     """The report of one month."""
     at = Month.of(month)
     share = None if margin is None else Fraction(margin)
     return books.months_of(books_from(*facts, reporting=reporting), at, at, zone, share)[at]
+
+
+def point(at: str, *facts: AnyFact) -> Any:
+    """MRR and CMRR at an instant, by these facts."""
+    return books.point(books_from(*facts), instant(at), "UTC")
+
+
+def window(first: str, last: str, *facts: AnyFact) -> Any:
+    """Retention from the start of one month to the end of another."""
+    return books.window_between(books_from(*facts), Month.of(first), Month.of(last), "UTC")
+
+
+def cohorts(first: str, last: str, *facts: AnyFact, margin: str | None = None) -> Any:
+    """The cohorts that began in a span, by month as text."""
+    share = None if margin is None else Fraction(margin)
+    made = books.cohorts_of(books_from(*facts), Month.of(first), Month.of(last), "UTC", share)
+    return {str(month): cohort for month, cohort in made.items()}
