@@ -159,6 +159,17 @@ class Item(_Part, frozen=True, kw_only=True, omit_defaults=True):
     product: Text | None = None
 
 
+def units_of(item: Item) -> int:
+    """The quantity that is priced: divided and rounded first where the price says so (P07)."""
+    quantity = item.quantity or 0
+    transform = item.transform_quantity
+    if transform is None:
+        return quantity
+    if transform.round is Rounding.UP:
+        return -(-quantity // transform.divide_by)
+    return quantity // transform.divide_by
+
+
 class Pause(_Part, frozen=True, kw_only=True, omit_defaults=True):
     """A paused collection; with `resumes_at` it ends by itself."""
 

@@ -28,6 +28,7 @@ from shared.events.billing import (
     Tier,
     TiersMode,
     UsageType,
+    units_of,
 )
 from shared.events.currencies import DECIMALS
 
@@ -231,6 +232,9 @@ def _check_item(item: Item, where: str) -> None:
         _refuse_negative(f"{where}.unit_amount", item.unit_amount)
     if isinstance(item.tiers, tuple):
         _check_tiers(item.tiers, item.tiers_mode, f"{where}.tiers")
+        _check_reach(item.tiers, units_of(item), f"{where}.tiers")
+    if item.tiers is not None and item.unit_amount is not None:
+        raise BadFact("bad_tiers", f"{where}: has unit_amount and tiers; which of them prices it?")
     if item.tax_percent is not None:
         _refuse_negative(f"{where}.tax_percent", item.tax_percent)
     _check_discounts(item.discounts, f"{where}.discounts")
@@ -252,6 +256,14 @@ def _check_tiers(tiers: tuple[Tier, ...], mode: TiersMode | None, where: str) ->
             amount = getattr(tier, name)
             if amount is not None:
                 _refuse_negative(f"{where}[{number}].{name}", amount)
+
+
+def _check_reach(tiers: tuple[Tier, ...], units: int, where: str) -> None:
+    last = tiers[-1].up_to
+    if last is not None and units > last:
+        raise BadFact(
+            "bad_tiers", f"{where}: no tier prices {units} units, the last ends at {last}"
+        )
 
 
 def _check_discounts(discounts: tuple[Discount, ...], where: str) -> None:

@@ -10,8 +10,9 @@ import msgspec
 
 from services.metrics.model import books
 from services.metrics.model.calendar import Month, starts_at
-from services.metrics.model.identity import Record, judged, name_of
+from services.metrics.model.identity import Record, in_force, judged, name_of
 from services.metrics.model.movements import movements_of
+from services.metrics.model.state import PricedState
 from shared.events.facts import content_digest, fact_of
 
 Report = dict[str, Any]
@@ -44,7 +45,13 @@ class Ledger:
         verdict = judged(listed)
         self.duplicates = verdict.repeats
         self.conflicts = [tuple(record.name) for record in verdict.conflicts]
-        self.books = books.books_of([records[record] for record in verdict.standing], currency)
+        self.standing = [records[record] for record in verdict.standing]
+        self.books = books.books_of(self.standing, currency)
+
+    @property
+    def states(self) -> dict[str, list[PricedState]]:
+        """The priced states of each account."""
+        return books.priced_states(in_force(self.standing))
 
     def month(self, month: str) -> Report:
         return self.months(month, month)[month]  # type: ignore[no-any-return]

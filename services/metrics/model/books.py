@@ -61,15 +61,11 @@ def books_of(facts: Iterable[AnyFact], reporting: str) -> Books:
     For the view as of T hand in the facts recorded up to T (P21).
     """
     known = in_force(facts)
-    objects = objects_of(fact for fact in known if isinstance(fact, ProviderObject))
-    states: dict[str, list[PricedState]] = defaultdict(list)
+    states = priced_states(known)
     costs: dict[str, list[Decimal]] = defaultdict(list)
     for fact in known:
-        match fact:
-            case SubscriptionState():
-                states[fact.account].append(priced(fact, objects))
-            case AcquisitionCost():
-                costs[fact.account].append(fact.amount)
+        if isinstance(fact, AcquisitionCost):
+            costs[fact.account].append(fact.amount)
     scores: dict[str, list[int]] = defaultdict(list)
     answers = latest_answers(fact for fact in known if isinstance(fact, NpsResponse))
     for (account, _), score in answers.items():
@@ -84,6 +80,17 @@ def books_of(facts: Iterable[AnyFact], reporting: str) -> Books:
             name for each in states.values() for state in each for name in state.unresolved
         ),
     )
+
+
+def priced_states(facts: Iterable[AnyFact]) -> dict[str, list[PricedState]]:
+    """The states of each account, priced by the objects among the facts; all of them in force."""
+    known = list(facts)
+    objects = objects_of(fact for fact in known if isinstance(fact, ProviderObject))
+    states: dict[str, list[PricedState]] = defaultdict(list)
+    for fact in known:
+        if isinstance(fact, SubscriptionState):
+            states[fact.account].append(priced(fact, objects))
+    return states
 
 
 def months_of(

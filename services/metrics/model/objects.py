@@ -115,6 +115,8 @@ def _tariff(price: Content) -> Tariff | None:
         )
         for tier in price["tiers"]
     )
+    if tiers[-1].up_to is not None:
+        return None  # as long as a quantity could lie beyond it, it is no full tariff
     return Tariff(tiers, TiersMode(price["tiers_mode"]), _transform(price))
 
 

@@ -15,11 +15,11 @@ from shared.events.billing import (
     Duration,
     Interval,
     Item,
-    Rounding,
     TaxBehavior,
     Tier,
     TiersMode,
     UsageType,
+    units_of,
 )
 
 # Billing periods of one unit per month (P02): a year has 12 months, 52 weeks and 365 days.
@@ -72,17 +72,6 @@ def period_amount(item: Item) -> Fraction:
             return volume_amount(item.tiers, units)
         return graduated_amount(item.tiers, units)
     return NOTHING  # tiers that are only named so far; the state lists them as unresolved
-
-
-def units_of(item: Item) -> int:
-    """The quantity that is priced: divided and rounded first where the price says so (P07)."""
-    quantity = item.quantity or 0
-    transform = item.transform_quantity
-    if transform is None:
-        return quantity
-    if transform.round is Rounding.UP:
-        return -(-quantity // transform.divide_by)
-    return quantity // transform.divide_by
 
 
 def volume_amount(tiers: Sequence[Tier], units: int) -> Fraction:
