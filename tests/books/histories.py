@@ -68,6 +68,8 @@ def history(random: Random) -> History:
         for number in range(random.choice((1, 1, 2))):
             facts += subscription(random, zone, account, f"{account}-s{number}")
     facts += [other(random, zone, accounts) for _ in range(random.randint(0, 8))]
+    if one_in(random, 3):
+        facts += [rate(random, month) for month in MONTHS if not one_in(random, 4)]
     facts = [{"id": f"f{number:02}", **fact} for number, fact in enumerate(facts)]
     sent = [{**fact, "recorded_at": recorded_at(random, zone, fact)} for fact in facts]
     for number in range(random.randint(0, 2)):
@@ -203,9 +205,7 @@ def other(random: Random, zone: str, accounts: Sequence[str]) -> Fact:
     amount = {"amount": random.choice(AMOUNTS)}
     match random.choice(("rate", "rate", "rate", "spend", "cost", "answer", "noise")):
         case "rate":
-            rate = random.choice(("1300", "1350.5", "0.9", "4321.123456789"))
-            currency = random.choice(("USD", "KWD", "KRW"))
-            return {"type": "fx_rate", "currency": currency, "rate": rate, **month}
+            return rate(random, random.choice(MONTHS))
         case "spend":
             return {"type": "sales_and_marketing", **amount, **month}
         case "cost":
@@ -215,6 +215,12 @@ def other(random: Random, zone: str, accounts: Sequence[str]) -> Fact:
             return {"type": "nps_response", **answer, **account, **at}
     kind = random.choice(("refund", "credit_note", "invoice_item", "usage"))
     return {"type": kind, "amount": 12.5, **account, **at}
+
+
+def rate(random: Random, month: str) -> Fact:
+    worth = random.choice(("1300", "1350.5", "0.9", "4321.123456789"))
+    currency = random.choice(("USD", "KWD", "KRW"))
+    return {"type": "fx_rate", "currency": currency, "rate": worth, "month": month}
 
 
 def recorded_at(random: Random, zone: str, fact: Fact) -> str:

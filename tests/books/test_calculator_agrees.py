@@ -12,7 +12,7 @@ from tests.books.histories import MONTHS, History, history, known_since, seeded
 from tests.books.ledger import Ledger
 
 FIRST, LAST = MONTHS[0], "2025-09"  # histories end before, so the last months are quiet ones
-SEEDS, SEEDS_OF_THE_LONG_RUN = range(1_500), range(1_500, 40_000)
+SEEDS, SEEDS_OF_THE_LONG_RUN = range(1_000), range(1_000, 40_000)
 SHRINKING = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )

@@ -165,13 +165,15 @@ def _first_end(contract: Contract) -> date | None:
 
 
 def _end_of_term(contract: Contract, number: int) -> date:
-    """The last day of the term with this number, counted from the start so that a 31st comes back
-    after a short month. Without term in months, a term is as many days as the first.
+    """The last day of the term with this number.
+
+    Counted from the start, so that a 31st comes back after a short month; from a first end that
+    was agreed apart, if there is one. Without term in months a term is as many days as the first.
     """
     if contract.term_months is not None:
-        first = _first_end(contract)
-        assert first is not None
-        return months_later(first + DAY, contract.term_months * (number - 1)) - DAY
+        if contract.ends_on is None:
+            return months_later(contract.starts_on, contract.term_months * number) - DAY
+        return months_later(contract.ends_on + DAY, contract.term_months * (number - 1)) - DAY
     assert contract.ends_on is not None
     days = (contract.ends_on - contract.starts_on).days + 1
     return contract.starts_on + timedelta(days=days * number - 1)

@@ -15,7 +15,7 @@ from services.metrics.model.timeline import amounts_at
 from shared.events.billing import AnyFact
 from shared.events.facts import fact_of
 
-RECEIVED_AT = datetime(2026, 11, 25, tzinfo=UTC)
+RECEIVED_AT = datetime(2028, 1, 1, tzinfo=UTC)
 _numbers = count()
 
 
