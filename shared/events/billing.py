@@ -22,6 +22,13 @@ Month = Annotated[
 ]
 
 
+class Amount(Decimal):
+    """An exact decimal, sent as a string of digits: minor units, a percentage or a rate.
+
+    A type of its own, so that no decoder makes one of a float behind our back.
+    """
+
+
 class Status(StrEnum):
     """The status words of Stripe."""
 
@@ -110,8 +117,8 @@ class Tier(_Part, frozen=True, kw_only=True, omit_defaults=True):
     """Prices of the units up to and including `up_to`; None has no upper end."""
 
     up_to: Annotated[int, Meta(ge=1)] | None = None
-    unit_amount: Decimal | None = None
-    flat_amount: Decimal | None = None
+    unit_amount: Amount | None = None
+    flat_amount: Amount | None = None
 
 
 class TransformQuantity(_Part, frozen=True, kw_only=True):
@@ -130,7 +137,7 @@ class Discount(_Part, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     kind: DiscountKind | None = None
-    value: Decimal | None = None
+    value: Amount | None = None
     duration: Duration | None = None
     start: Instant | None = None
     end: Instant | None = None
@@ -148,13 +155,13 @@ class Item(_Part, frozen=True, kw_only=True, omit_defaults=True):
     interval: Interval
     interval_count: Annotated[int, Meta(ge=1)] = 1
     quantity: Annotated[int, Meta(ge=0)] | None = None
-    unit_amount: Decimal | None = None
+    unit_amount: Amount | None = None
     tiers: tuple[Tier, ...] | ObjectName | None = None
     tiers_mode: TiersMode | None = None
     usage_type: UsageType = UsageType.LICENSED
     transform_quantity: TransformQuantity | None = None
     tax_behavior: TaxBehavior | None = None
-    tax_percent: Decimal | None = None
+    tax_percent: Amount | None = None
     discounts: tuple[Discount, ...] = ()
     product: Text | None = None
 
@@ -214,7 +221,7 @@ class FxRate(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="fx_rate")
 
     currency: str
     month: Month
-    rate: Decimal
+    rate: Amount
 
 
 class Void(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="void"):
@@ -229,7 +236,7 @@ class SalesAndMarketing(
     """What was spent in a month, in minor units of the reporting currency."""
 
     month: Month
-    amount: Decimal
+    amount: Amount
 
 
 class ProviderObject(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="provider_object"):
@@ -243,7 +250,7 @@ class AcquisitionCost(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="
     """What it cost to win an account, in minor units of the reporting currency."""
 
     account: Text
-    amount: Decimal
+    amount: Amount
 
 
 class NpsResponse(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="nps_response"):

@@ -7,11 +7,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import Any, NamedTuple, TypeVar
 
 from services.metrics.model.identity import name_of
 from shared.events.billing import (
+    Amount,
     Discount,
     DiscountKind,
     Duration,
@@ -146,7 +147,7 @@ def _discount(told: Content, coupon: Content, currency: str) -> Discount | None:
     )
 
 
-def _amount_off(coupon: Content, currency: str) -> Decimal | None:
+def _amount_off(coupon: Content, currency: str) -> Amount | None:
     """What the coupon takes off in `currency`, minor units; None where it has no such amount."""
     if str(coupon.get("currency", "")).upper() == currency:
         return _decimal(coupon, "amount_off")
@@ -159,12 +160,12 @@ def _options(coupon: Content) -> Content:
     return options if isinstance(options, Mapping) else {}
 
 
-def _decimal(content: Content, name: str) -> Decimal | None:
+def _decimal(content: Content, name: str) -> Amount | None:
     """The exact amount: `<name>_decimal` has all its digits, `name` only if it is whole."""
     said = content.get(f"{name}_decimal", content.get(name))
     if said is None:
         said = content.get(name)
-    return None if said is None else Decimal(str(said))
+    return None if said is None else Amount(str(said))
 
 
 def _instant(said: Any) -> datetime | None:

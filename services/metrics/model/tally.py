@@ -101,9 +101,7 @@ def tallies_of(timeline: Timeline, currency: str, zone: str) -> dict[Month, Tall
     """What an account of one currency adds, by month; a month without a jump has no entry."""
     tallies = {}
     for month, jumps in _by_month(timeline, zone):
-        gross = _gross(
-            (_native_kind(jump, currency), _native_change(jump, currency)) for jump in jumps
-        )
+        gross = _gross(_native_move(jump, currency) for jump in jumps)
         start, end = jumps[0].before.get(currency, NOTHING), jumps[-1].after.get(currency, NOTHING)
         net, customers = net_view(
             start, end, paid_before=bool(start), pays_after=bool(end), first=jumps[0].first
@@ -159,17 +157,15 @@ def _by_month(timeline: Timeline, zone: str) -> Iterator[tuple[Month, list[Jump]
         yield month, list(jumps)
 
 
-def _native_change(jump: Jump, currency: str) -> Fraction:
-    return jump.after.get(currency, NOTHING) - jump.before.get(currency, NOTHING)
-
-
-def _native_kind(jump: Jump, currency: str) -> Kind:
-    return kind_of(
+def _native_move(jump: Jump, currency: str) -> tuple[Kind, Fraction]:
+    change = jump.after.get(currency, NOTHING) - jump.before.get(currency, NOTHING)
+    kind = kind_of(
         paid_before=bool(jump.before),
         pays_after=bool(jump.after),
         first=jump.first,
-        change=_native_change(jump, currency),
+        change=change,
     )
+    return kind, change
 
 
 def _valued_tally(jumps: list[Jump], rates: Rates, month: Month) -> Tally:
@@ -190,7 +186,7 @@ def _valued_tally(jumps: list[Jump], rates: Rates, month: Month) -> Tally:
 def _gross(moved: Iterable[tuple[Kind, Fraction]]) -> Sums:
     sums: dict[Kind, Fraction] = {}
     for kind, amount in moved:
-        sums[kind] = sums.get(kind, NOTHING) + amount
+        sums[kind] = sums[kind] + amount if kind in sums else amount
     return sums
 
 

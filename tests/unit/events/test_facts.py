@@ -198,6 +198,7 @@ BAD = [
     ("bad_amount", with_item(unit_amount=True), "items[0].unit_amount"),
     ("bad_amount", with_item(unit_amount="\u0661"), "items[0].unit_amount"),
     ("too_many_digits", with_item(unit_amount="1" * 40), "items[0].unit_amount"),
+    ("too_many_digits", with_item(unit_amount=10**40), "items[0].unit_amount"),
     ("too_many_digits", with_item(unit_amount="1" * 19), "items[0].unit_amount"),
     ("too_many_digits", with_item(unit_amount="0." + "1" * 19), "items[0].unit_amount"),
     ("negative_amount", with_item(unit_amount="-1"), "items[0].unit_amount"),
@@ -220,6 +221,8 @@ BAD = [
     ("malformed", b"{", ""),
     ("malformed", b"[]", ""),
     ("malformed", b'"fact"', ""),
+    ("malformed", b'{"id": "\xff"}', ""),
+    ("malformed", b"[" * 5000, ""),
 ]
 
 
