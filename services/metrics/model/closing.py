@@ -20,9 +20,14 @@ def month_digest(
         "currency": currency,
         "policy_version": policy_version,
         "previous": previous,
-        "figures": {field.name: _exact(getattr(report, field.name)) for field in fields(report)},
+        "figures": exact_figures(report),
     }
     return sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def exact_figures(report: MonthReport) -> dict[str, object]:
+    """The figures of a report by name, as text that loses nothing."""
+    return {field.name: _exact(getattr(report, field.name)) for field in fields(report)}
 
 
 def _exact(figure: object) -> object:

@@ -50,10 +50,15 @@ class Movement(NamedTuple):
 
 def jumps_of(timeline: Timeline) -> tuple[Jump, ...]:
     """The account's jumps in order of time; steps that only change what is past due are none."""
+    return jumps_from(timeline, 0)
+
+
+def jumps_from(timeline: Timeline, start: int) -> tuple[Jump, ...]:
+    """The account's jumps of its steps from the one with index `start` on."""
     jumps: list[Jump] = []
-    before: Amounts = {}
-    paid = False
-    for step in timeline:
+    before: Amounts = timeline[start - 1].mrr if start else {}
+    paid = any(step.mrr for step in timeline[:start])
+    for step in timeline[start:]:
         if step.mrr != before:
             jumps.append(Jump(step.at, before, step.mrr, not paid, step.facts, step.reason))
             before, paid = step.mrr, True

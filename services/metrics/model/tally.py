@@ -99,8 +99,13 @@ def tallied(timelines: Iterable[Timeline], zone: str) -> Tallied:
 
 def tallies_of(timeline: Timeline, currency: str, zone: str) -> dict[Month, Tally]:
     """What an account of one currency adds, by month; a month without a jump has no entry."""
+    return tallies_of_jumps(jumps_of(timeline), currency, zone)
+
+
+def tallies_of_jumps(all_jumps: Iterable[Jump], currency: str, zone: str) -> dict[Month, Tally]:
+    """The same of some of its jumps: all of the months that they lie in."""
     tallies = {}
-    for month, jumps in _by_month(timeline, zone):
+    for month, jumps in _by_month(all_jumps, zone):
         gross = _gross(_native_move(jump, currency) for jump in jumps)
         start, end = jumps[0].before.get(currency, NOTHING), jumps[-1].after.get(currency, NOTHING)
         net, customers = net_view(
@@ -116,7 +121,9 @@ def valued_months(
     """What any account adds up to `through`, at the rates of each month (P16); a month in which
     it neither moves nor is revalued has no entry.
     """
-    by_month = {month: jumps for month, jumps in _by_month(timeline, zone) if month <= through}
+    by_month = {
+        month: jumps for month, jumps in _by_month(jumps_of(timeline), zone) if month <= through
+    }
     if not by_month:
         return {}
     restated = {
@@ -152,8 +159,8 @@ def net_view(
     return {kind: end - start}, ({kind: 1} if kind in COUNTED else {})
 
 
-def _by_month(timeline: Timeline, zone: str) -> Iterator[tuple[Month, list[Jump]]]:
-    for month, jumps in groupby(jumps_of(timeline), key=lambda jump: month_at(jump.at, zone)):
+def _by_month(all_jumps: Iterable[Jump], zone: str) -> Iterator[tuple[Month, list[Jump]]]:
+    for month, jumps in groupby(all_jumps, key=lambda jump: month_at(jump.at, zone)):
         yield month, list(jumps)
 
 

@@ -150,6 +150,13 @@ def currencies_of(timeline: Timeline) -> frozenset[str]:
     return frozenset(currency for step in timeline for currency in step.mrr)
 
 
+def in_common(timeline: Timeline, other: Timeline) -> int:
+    """How many steps both begin with."""
+    pairs = zip(timeline, other, strict=False)
+    differing = (number for number, (one, two) in enumerate(pairs) if one != two)
+    return next(differing, min(len(timeline), len(other)))
+
+
 def first_paid_at(timeline: Timeline) -> datetime | None:
     """When the account first had MRR above 0 (P14); None if it never does."""
     return next((step.at for step in timeline if step.mrr), None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.events.billing import (
@@ -313,6 +313,7 @@ json_values = st.recursive(
 FIELDS = (*STATE, "discounts", "pause", "ends_at", "seq", "recorded_at", "target", "month", "rate")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     changed=st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=3),
     of_item=st.dictionaries(
