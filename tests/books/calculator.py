@@ -105,7 +105,7 @@ class Calculator:
         self.duplicates = 0
         self.conflicts: list[tuple[str, str]] = []
         self.facts = self._that_count(known)
-        self.states = [f for f in self.facts if f["type"] == "subscription_state"]
+        self.states = [self.resolved(f) for f in self.facts if f["type"] == "subscription_state"]
         self.accounts = sorted({f["account"] for f in self.states})
         self._histories: dict[tuple[str, str], list[Fact]] = {}
         self._native: dict[tuple[str, datetime], Native] = {}
@@ -131,6 +131,54 @@ class Calculator:
             (f.get("source", "native"), f["target"]) for f in stands.values() if f["type"] == "void"
         }
         return [f for name, f in stands.items() if f["type"] != "void" and name not in removed]
+
+    # --- what a provider only named: the version told by the state's instant, else the first told
+
+    def told(self, object_id: str, at: datetime) -> Fact | None:
+        def since(f: Fact) -> datetime:
+            return instant(f.get("effective_at") or f["recorded_at"])
+
+        versions = sorted(
+            (
+                f
+                for f in self.facts
+                if f["type"] == "provider_object" and f["object_id"] == object_id
+            ),
+            key=lambda f: (since(f), f["id"]),
+        )
+        by_then = [f for f in versions if since(f) <= at]
+        chosen = (by_then[-1:] or versions[:1])[0:1]
+        return chosen[0]["object"] if chosen else None
+
+    def resolved(self, state: Fact) -> Fact:
+        """The state with what is known of the objects it names; what is not known is left out."""
+        at = instant(state["effective_at"])
+        discounts = [self._discount(each, state, at) for each in state.get("discounts") or ()]
+        items = []
+        for item in state["items"]:
+            price: Fact = {}
+            if isinstance(item.get("tiers"), dict):
+                price = self.told(item["tiers"]["object_id"], at) or {"tiers": [{}]}
+                price = {"tiers_mode": "volume", **price}
+            items.append({**item, **price})
+        return {**state, "items": items, "discounts": [each for each in discounts if each]}
+
+    def _discount(self, discount: Fact, state: Fact, at: datetime) -> Fact | None:
+        if "object_id" not in discount:
+            return discount
+        told = self.told(discount["object_id"], at)
+        if told is None:
+            return None
+        coupon = told["source"]["coupon"]
+        terms = {"duration": coupon["duration"]}
+        for name in ("start", "end"):
+            if name in told:
+                terms[name] = datetime.fromtimestamp(told[name], UTC).isoformat()
+        if coupon["percent_off"] is not None:
+            return {**terms, "kind": "percent", "value": str(coupon["percent_off"])}
+        if state["currency"] != "KRW":
+            return None
+        return {**terms, "kind": "amount", "value": str(coupon["amount_off"])}
 
     # --- what a subscription is worth: P01-P11, P26
 

@@ -131,6 +131,9 @@ def fresh_state(random: Random, zone: str, account: str, name: str, currency: st
     if one_in(random, 3):
         state["discounts"] = [discount(random, zone) for _ in range(random.randint(1, 2))]
     if one_in(random, 6):
+        named = {"object_id": random.choice(("di_1", "di_2"))}
+        state["discounts"] = [*state.get("discounts", []), named]
+    if one_in(random, 6):
         behavior = random.choice(("void", "mark_uncollectible", "keep_as_draft"))
         state["pause"] = {"behavior": behavior}
         if one_in(random, 2):
@@ -151,7 +154,9 @@ def item(random: Random, zone: str) -> Fact:
     }
     if one_in(random, 4):
         made["interval_count"] = random.randint(1, 6)
-    if one_in(random, 4):
+    if one_in(random, 8):
+        made["tiers"] = {"object_id": "price_1"}
+    elif one_in(random, 4):
         made["tiers"] = tiers(random)
         made["tiers_mode"] = random.choice(("volume", "graduated"))
     else:
@@ -203,9 +208,12 @@ def other(random: Random, zone: str, accounts: Sequence[str]) -> Fact:
     account = {"account": random.choice(accounts)}
     month = {"month": random.choice(MONTHS)}
     amount = {"amount": random.choice(AMOUNTS)}
-    match random.choice(("rate", "rate", "rate", "spend", "cost", "answer", "noise")):
+    kinds = ("rate", "rate", "rate", "spend", "cost", "answer", "noise", "object", "object")
+    match random.choice(kinds):
         case "rate":
             return rate(random, random.choice(MONTHS))
+        case "object":
+            return provider_object(random, zone)
         case "spend":
             return {"type": "sales_and_marketing", **amount, **month}
         case "cost":
@@ -221,6 +229,29 @@ def rate(random: Random, month: str) -> Fact:
     worth = random.choice(("1300", "1350.5", "0.9", "4321.123456789"))
     currency = random.choice(("USD", "KWD", "KRW"))
     return {"type": "fx_rate", "currency": currency, "rate": worth, "month": month}
+
+
+def provider_object(random: Random, zone: str) -> Fact:
+    """What a provider told of a discount or of a price with tiers, at some time."""
+    if one_in(random, 3):
+        told: Fact = {"tiers": tiers(random), "tiers_mode": random.choice(("volume", "graduated"))}
+        made = {"object_id": "price_1", "object": told}
+    else:
+        terms = discount(random, zone)
+        coupon = {"duration": terms["duration"], "percent_off": None, "amount_off": None}
+        if terms["kind"] == "percent":
+            coupon["percent_off"] = float(terms["value"])
+        else:
+            coupon |= {"amount_off": int(float(terms["value"])), "currency": "krw"}
+        seconds: Fact = {
+            name: int(datetime.fromisoformat(terms[name]).timestamp())
+            for name in ("start", "end")
+            if name in terms
+        }
+        told = {"source": {"coupon": coupon}, **seconds}
+        made = {"object_id": random.choice(("di_1", "di_2")), "object": told}
+    at = {"effective_at": written(instant(random, zone))}
+    return {"type": "provider_object", **made, **(at if one_in(random, 2) else {})}
 
 
 def recorded_at(random: Random, zone: str, fact: Fact) -> str:

@@ -122,7 +122,7 @@ def by_the_seat(fact: Fact) -> Fact:
         return fact
 
     def shares(discounts: list[Fact]) -> list[Fact]:
-        return [each for each in discounts if each["kind"] == "percent"]
+        return [each for each in discounts if each.get("kind") == "percent"]
 
     plain = ("tiers", "tiers_mode", "transform_quantity", "discounts")
     items = [
