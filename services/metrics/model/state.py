@@ -7,7 +7,7 @@ follows from its neighbours (the next state, a trial after a paid one) is the ti
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,11 +15,11 @@ from services.metrics.model.identity import FactName, name_of
 from services.metrics.model.money import NOTHING
 from services.metrics.model.objects import Objects
 from services.metrics.model.pricing import subscription_mrr
+from services.metrics.model.resolution import resolved
 from shared.events.billing import (
     Discount,
     Duration,
     Item,
-    ObjectName,
     Pause,
     PauseBehavior,
     Status,
@@ -72,9 +72,9 @@ class PricedState(msgspec.Struct, frozen=True, array_like=True):
 
 def priced(state: SubscriptionState, objects: Objects) -> PricedState:
     """The state with its MRR from turn to turn, by the objects that are known."""
-    resolved = _Resolved(state, objects)
+    known = resolved(state, objects)
     if state.status in COUNTING or state.status is Status.TRIALING:
-        turns = tuple(_turns(state, resolved.items, resolved.discounts))
+        turns = tuple(_turns(state, known.items, known.discounts))
     else:
         turns = (Turn(state.effective_at, NOTHING, ""),)
     return PricedState(
@@ -84,15 +84,14 @@ def priced(state: SubscriptionState, objects: Objects) -> PricedState:
         currency=state.currency,
         effective_at=state.effective_at,
         seq=state.seq,
-        seats=sum(item.quantity or 0 for item in state.items if item.usage_type is LICENSED),
+        seats=sum(
+            item.quantity or 0 for item in state.items if item.usage_type is UsageType.LICENSED
+        ),
         paused=paused(state.pause, state.effective_at),
         turns=turns,
-        object_ids=tuple(sorted(resolved.object_ids)),
-        unresolved=tuple(sorted(resolved.unresolved)),
+        object_ids=tuple(sorted(known.object_ids)),
+        unresolved=tuple(sorted(known.unresolved)),
     )
-
-
-LICENSED = UsageType.LICENSED
 
 
 def paused(pause: Pause | None, at: datetime) -> bool:
@@ -134,63 +133,6 @@ def _schedule(
     if state.ends_at is not None:
         turns[state.ends_at] = ENDED
     return [(begins, ""), *sorted((at, why) for at, why in turns.items() if at > begins)]
-
-
-class _Resolved:
-    """The items and discounts of a state with what their provider only named filled in."""
-
-    def __init__(self, state: SubscriptionState, objects: Objects) -> None:
-        self.state = state
-        self.objects = objects
-        self.object_ids: set[str] = set()
-        self.unresolved: set[str] = set()
-        self.discounts = self._discounts(state.discounts)
-        self.items = tuple(self._item(item) for item in state.items)
-
-    def _item(self, item: Item) -> Item:
-        found: dict[str, Any] = {}
-        if item.discounts:
-            found["discounts"] = self._discounts(item.discounts)
-        if isinstance(item.tiers, ObjectName):
-            found |= self._tariff(item.tiers.object_id)
-        narrowed = (*self.discounts, *found.get("discounts", ()))
-        if item.product is None and any(one.products is not None for one in narrowed):
-            found["product"] = self._product(item.price)
-        return msgspec.structs.replace(item, **found) if found else item
-
-    def _tariff(self, price_id: str) -> dict[str, Any]:
-        self.object_ids.add(price_id)
-        tariff = self.objects.tariff(price_id, self.state.effective_at)
-        if tariff is None:
-            self.unresolved.add(price_id)
-            return {}
-        found = {"tiers": tariff.tiers, "tiers_mode": tariff.mode}
-        return (
-            found if tariff.transform is None else found | {"transform_quantity": tariff.transform}
-        )
-
-    def _product(self, price_id: str) -> str | None:
-        self.object_ids.add(price_id)
-        product = self.objects.product(price_id, self.state.effective_at)
-        if product is None:
-            self.unresolved.add(price_id)
-        return product
-
-    def _discounts(self, discounts: Iterable[Discount]) -> tuple[Discount, ...]:
-        known = []
-        for discount in discounts:
-            told = discount if discount.kind is not None else self._told(discount)
-            if told is not None:
-                known.append(told)
-        return tuple(known)
-
-    def _told(self, named: Discount) -> Discount | None:
-        assert named.object_id is not None
-        self.object_ids.add(named.object_id)
-        told = self.objects.discount(named.object_id, self.state.currency, self.state.effective_at)
-        if told is None:
-            self.unresolved.add(named.object_id)
-        return told
 
 
 _encoder = msgspec.msgpack.Encoder(
