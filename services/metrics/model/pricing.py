@@ -49,7 +49,9 @@ def item_mrr(item: Item, at: datetime) -> Fraction:
     """An item per month after its own discounts, tax still in; metered items are 0 (P06)."""
     if item.usage_type is UsageType.METERED:
         return NOTHING
-    amount = period_amount(item) * periods_a_month(item)
+    amount, periods = period_amount(item), periods_a_month(item)
+    if periods is not ONE:  # fractions are slow, and most are by the month
+        amount *= periods
     for discount in item.discounts:
         if in_force(discount, at) and applies_to(discount, item):
             amount = discounted(discount, item, amount)

@@ -62,6 +62,8 @@ class _Filling:
         self.items = tuple(self._item(item) for item in state.items)
 
     def _item(self, item: Item) -> Item:
+        if not (item.discounts or self.discounts or isinstance(item.tiers, ObjectName)):
+            return item
         found: dict[str, Any] = {}
         if item.discounts:
             found["discounts"] = self._discounts(item.discounts)
