@@ -234,6 +234,8 @@ def _check_times(fact: AnyFact, received_at: datetime) -> None:
         raise BadFact("too_old", f"effective_at: {at.isoformat()} is 20 years ago or more")
     if at is not None and at >= received_at + FARTHEST:
         raise BadFact("too_far_ahead", f"effective_at: {at.isoformat()} is 10 years ahead or more")
+    if recorded_at is not None and recorded_at <= received_at - OLDEST:
+        raise BadFact("too_old", f"recorded_at: {recorded_at.isoformat()} is 20 years ago or more")
     if recorded_at is not None and recorded_at > received_at + CLOCK_SKEW:
         raise BadFact("recorded_in_future", f"recorded_at: {recorded_at.isoformat()} is to come")
 

@@ -5,7 +5,7 @@ follows from its neighbours (the next state, a trial after a paid one) is the ti
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -29,6 +29,9 @@ from shared.events.billing import (
 
 COUNTING = frozenset({Status.ACTIVE, Status.PAST_DUE})  # P09
 UNCOLLECTED = frozenset({PauseBehavior.VOID, PauseBehavior.MARK_UNCOLLECTIBLE})  # P10
+
+# Nothing is scheduled for then: many systems write "never" as the last day that they can.
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 # Why a scheduled effect moves MRR; a state's own reason follows from the state before it (P27).
 DISCOUNT = "discount"
@@ -132,7 +135,8 @@ def _schedule(
         turns[state.pause.resumes_at] = RESUMED
     if state.ends_at is not None:
         turns[state.ends_at] = ENDED
-    return [(begins, ""), *sorted((at, why) for at, why in turns.items() if at > begins)]
+    to_come = ((at, why) for at, why in turns.items() if begins < at < NEVER)
+    return [(begins, ""), *sorted(to_come)]
 
 
 def _kept(amount: Fraction) -> int | str:

@@ -252,6 +252,7 @@ def test_a_fact_of_another_age_is_a_wrong_year(at: datetime, code: str):
     inside = timedelta(seconds=1) if code == "too_old" else -timedelta(seconds=1)
 
     assert refused({**STATE, "effective_at": at.isoformat()})[0] == code
+    assert refused({**STATE, "recorded_at": at.isoformat()})[0] in (code, "recorded_in_future")
     assert read({**STATE, "effective_at": (at + inside).isoformat()})
 
 

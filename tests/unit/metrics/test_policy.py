@@ -627,6 +627,13 @@ def test_p26_scheduled_effects_need_no_confirming_fact():
     ]
 
 
+def test_p26_an_end_in_the_year_9999_is_none():
+    endless = state("2026-01-01", ends_at="9999-12-31T23:59:59")
+
+    assert report("2026-01", endless, zone="Asia/Seoul").mrr_end == 100
+    assert point("2026-01-02", endless).cmrr == 100
+
+
 def test_p27_the_reason_tells_price_from_seats():
     facts = [
         state("2026-01-01", items=[item("100", 1)]),
