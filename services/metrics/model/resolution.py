@@ -106,4 +106,8 @@ class _Filling:
         told = self.objects.discount(named.object_id, self.state.currency, self.state.effective_at)
         if told is None:
             self.unresolved.add(named.object_id)
-        return told
+            return None
+        # What the snapshot itself says of its span was true then; the object may be a later one.
+        return msgspec.structs.replace(
+            told, start=named.start or told.start, end=named.end or told.end
+        )

@@ -79,6 +79,15 @@ def test_a_discount_runs_from_its_start_to_before_its_end():
     assert mrr_at("2026-03-15", *facts) == 100
 
 
+def test_a_snapshots_own_word_on_the_span_of_a_discount_stands():
+    content = {"coupon": COUPON, "start": 0, "end": int(instant("2026-02-20").timestamp())}
+    own_end = {**NAMED_DISCOUNT, "end": "2026-03-01T00:00:00Z"}
+    facts = [state("2026-01-10", discounts=[own_end]), told("di_1", content)]
+
+    assert mrr_at("2026-02-28", *facts) == Fraction(875, 10)
+    assert mrr_at("2026-03-01", *facts) == 100
+
+
 def test_a_coupon_of_another_currency_takes_what_its_options_say():
     options = {"krw": {"amount_off": 30}}
     euro = {"amount_off": 5, "currency": "eur", "duration": "forever", "currency_options": options}
