@@ -1,9 +1,9 @@
-"""Contracts of ingest: use of the product, people and accounts, the workspace and its keys."""
+"""Contracts of ingest: use, people and accounts, contracts, money, the workspace and its keys."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar
 
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from shared.events.base import Event, Topic
 
@@ -46,6 +46,20 @@ ACCOUNTS = Topic(
     key=PERSON_KEY,
     partitions=12,
 )
+INTERACTIONS = Topic(
+    name="ingest.interactions.v1",
+    producer="ingest",
+    description="What passed between an account's people and us: payments, and all from outside.",
+    key=PERSON_KEY,
+    partitions=12,
+)
+BILLING = Topic(
+    name="ingest.billing.v1",
+    producer="ingest",
+    description="Billing facts, of our own form or read from a provider's webhook; repeats too.",
+    key="<workspace>/<account>, else <workspace>/",
+    partitions=12,
+)
 REJECTED = Topic(
     name="ingest.rejected.v1",
     producer="ingest",
@@ -78,6 +92,11 @@ Personal = Annotated[
     Meta(description="The only place for e-mail, name, phone, address and free text."),
 ]
 AsSent = Annotated[Raw | UnsetType, Meta(description="A JSON object, byte for byte as sent.")]
+
+# Of a minor unit at most 12 decimals: so fine does a provider give prices. No sign, no exponent.
+MONEY = r"^[0-9]{1,18}(\.[0-9]{1,12})?$"
+Money = Annotated[str, Meta(pattern=MONEY, description="Decimal text, minor units.")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217, upper case.")]
 
 
 class InboundEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -225,6 +244,230 @@ class AccountUpserted(InboundEvent, frozen=True, kw_only=True, omit_defaults=Tru
         bool | None, Meta(description="A walk-through account, kept out of every metric.")
     ] = None
     traits: AsSent = UNSET
+
+
+class OnboardingFee(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was charged for onboarding, or why nothing was (C5)."""
+
+    charged: Money
+    waived: bool
+    reason: str
+    currency: Currency
+
+
+class DealClosed(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when a sale is won: who sold it, how well it fits, how it is handed over."""
+
+    type: ClassVar[str] = "deal.closed.v1"
+    topic: ClassVar[Topic] = ACCOUNTS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "seller": "kim@example.com",
+            "icp_score": 82.0,
+            "purchased_at": "2026-01-05T09:00:00Z",
+            "onboarding_fee": {
+                "charged": "0",
+                "waived": True,
+                "reason": "asked for",
+                "currency": "KRW",
+            },
+        },
+    )
+
+    seller: str
+    icp_score: Annotated[float, Meta(ge=0, le=100, description="Fit, 0 to 100.")]
+    purchased_at: datetime
+    csm: Annotated[str | None, Meta(description="Staff e-mail.")] = None
+    csm_assigned_at: datetime | None = None
+    handoff_mode: Annotated[
+        str | None, Meta(description="first_5_minutes or csm_before_purchase")
+    ] = None
+    target_aha: str | None = None
+    onboarding_fee: OnboardingFee | None = None
+
+
+class ContractUpserted(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when a contract is made or changed: the whole of it as it now stands."""
+
+    type: ClassVar[str] = "contract.upserted.v1"
+    topic: ClassVar[Topic] = ACCOUNTS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "contract": "c-7",
+            "starts_on": "2026-01-05",
+            "term_months": 12,
+            "auto_renew": True,
+            "opt_out_days": 60,
+            "seats": 40,
+            "value": "48000000",
+            "currency": "KRW",
+        },
+    )
+
+    contract: Annotated[str, Meta(min_length=1, max_length=200, description="Its id.")]
+    starts_on: date
+    auto_renew: Annotated[bool, Meta(description="It renews with no event needed (C3).")]
+    ends_on: Annotated[date | None, Meta(description="Its last day.")] = None
+    term_months: Annotated[int, Meta(ge=1, le=1200)] | None = None
+    notice_days: Annotated[int, Meta(ge=0, le=3660)] | None = None
+    opt_out_days: Annotated[
+        int, Meta(ge=0, le=3660, description="Days from the start in which it may be left (C4).")
+    ] = 90
+    seats: Annotated[int, Meta(ge=0)] | None = None
+    value: Money | None = None
+    currency: Currency | None = None
+
+    def __post_init__(self) -> None:
+        if self.ends_on is not None and self.ends_on < self.starts_on:
+            raise ValueError(f"ends_on {self.ends_on} is before starts_on {self.starts_on}")
+
+
+class ContractCancelled(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when a contract is given notice of."""
+
+    type: ClassVar[str] = "contract.cancelled.v1"
+    topic: ClassVar[Topic] = ACCOUNTS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"contract": "c-7", "effective_on": "2026-12-31", "reason": "price"},
+    )
+
+    contract: Annotated[str, Meta(min_length=1, max_length=200, description="Its id.")]
+    effective_on: Annotated[date, Meta(description="The first day without it.")]
+    reason: Annotated[str, Meta(description="Why, a word of the churn reasons; unknown allowed.")]
+    detail: str | None = None
+
+
+class ConcessionGranted(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when something was given to an account, with what was got in return (N43)."""
+
+    type: ClassVar[str] = "concession.granted.v1"
+    topic: ClassVar[Topic] = ACCOUNTS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "kind": "fee_waiver",
+            "value": "500000",
+            "currency": "KRW",
+            "in_return": "two-year term",
+            "by": "kim@example.com",
+        },
+    )
+
+    kind: Annotated[
+        str,
+        Meta(
+            pattern="^(fee_waiver|discount|credit|free_month)$",
+            description="fee_waiver, discount, credit or free_month",
+        ),
+    ]
+    value: Money
+    currency: Currency
+    by: Annotated[str, Meta(description="Staff e-mail.")]
+    in_return: str | None = None
+
+
+class _Payment(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    payment: Annotated[str, Meta(min_length=1, max_length=200, description="Its id.")]
+    amount: Money
+    currency: Currency
+    invoice: str | None = None
+    reason: str | None = None
+    attempt: Annotated[int, Meta(ge=1, description="Which try it was, from 1.")] | None = None
+
+
+class PaymentSucceeded(_Payment, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when an account has paid."""
+
+    type: ClassVar[str] = "payment.succeeded.v1"
+    topic: ClassVar[Topic] = INTERACTIONS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"payment": "in_1", "amount": "33000", "currency": "KRW", "invoice": "in_1"},
+    )
+
+
+class PaymentFailed(_Payment, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when an account's payment was refused; MRR does not move."""
+
+    type: ClassVar[str] = "payment.failed.v1"
+    topic: ClassVar[Topic] = INTERACTIONS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"payment": "in_1", "amount": "33000", "currency": "KRW", "attempt": 2},
+    )
+
+
+class PaymentRefunded(_Payment, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when money went back to an account; MRR does not move."""
+
+    type: ClassVar[str] = "payment.refunded.v1"
+    topic: ClassVar[Topic] = INTERACTIONS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"payment": "ch_1", "amount": "33000", "currency": "KRW"},
+    )
+
+
+class PaymentDisputed(_Payment, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when an account's bank asks a payment back."""
+
+    type: ClassVar[str] = "payment.disputed.v1"
+    topic: ClassVar[Topic] = INTERACTIONS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"payment": "ch_1", "amount": "33000", "currency": "KRW", "reason": "fraudulent"},
+    )
+
+
+class ExternalReceived(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Published for every verified Standard Webhook of a type that is none of ours."""
+
+    type: ClassVar[str] = "external.received.v1"
+    topic: ClassVar[Topic] = INTERACTIONS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "event": "invoice.sent",
+            "payload": {"type": "invoice.sent", "data": {"invoice": "i-1"}},
+        },
+    )
+
+    event: Annotated[str, Meta(description="Its type, as sent.")]
+    payload: Annotated[Raw, Meta(description="The whole body, byte for byte as sent.")]
+
+
+class Provider(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a billing provider told a fact."""
+
+    event_type: str
+    created: Annotated[datetime, Meta(description="When the provider made the event.")]
+    previous_attributes: Annotated[
+        Raw | UnsetType, Meta(description="What the changed fields were, as sent.")
+    ] = UNSET
+    api_version: str | None = None
+
+
+class BillingFactRecorded(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Published for every billing fact, also for one that came before: the ledger tells them apart.
+
+    So its id ends in a uuid of this acceptance.
+    """
+
+    type: ClassVar[str] = "billing.fact_recorded.v1"
+    topic: ClassVar[Topic] = BILLING
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "fact": {
+                "id": "f-1",
+                "source": "native",
+                "type": "fx_rate",
+                "effective_at": "2026-01-01T00:00:00Z",
+                "currency": "USD",
+                "month": "2026-01",
+                "rate": "1450.5",
+            },
+        },
+    )
+
+    fact: Annotated[Raw, Meta(description="The fact as the revenue ledger's contract has it.")]
+    recorded_at: Annotated[
+        datetime | None, Meta(description="When it was first known, as a manage key said.")
+    ] = None
+    provider: Provider | None = None
 
 
 class EventRejected(Event, frozen=True, kw_only=True, omit_defaults=True):
