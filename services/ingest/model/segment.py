@@ -7,11 +7,12 @@ names that are facts of their own and no use of the product.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
-from services.ingest.model import limits, personal, times, traits, wire
+from services.ingest.model import limits, native, personal, times, traits, wire
 from services.ingest.model.context import (
     NO_BATCH_CONTEXT,
     BatchContext,
@@ -30,7 +31,6 @@ from services.ingest.model.times import ClientClock, Moment
 from services.ingest.model.wire import Stamped
 from shared.events.base import Event, Topic, partition_key
 from shared.events.ingest import (
-    ACCOUNTS,
     UNATTRIBUTED,
     USAGE,
     USAGE_HISTORY,
@@ -82,6 +82,8 @@ class Reception:
     received_at: datetime
     sent_at: object = None
     is_history: bool = False
+    dialect: str = "segment"
+    """The form that its events come in."""
     traceparent: str | None = None
     contexts: Contexts = field(default_factory=Contexts)
     batch_context: BatchContext = NO_BATCH_CONTEXT
@@ -124,6 +126,8 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     event: Event
     account: str | None
     is_use: bool
+    data: Part = UNSET
+    """The event's data with fields that its contract does not know; UNSET where it has none."""
 
 
 _decode_sent = msgspec.json.Decoder(Sent).decode
@@ -196,7 +200,7 @@ def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
         call.moment.original,
         call.clock.sent_at,
         warning,
-        event,
+        event if isinstance(fact.data, UnsetType) else fact.data,
     )
     topic = _topic(fact, reception)
     payload = wire.spliced(reception.prefix, attributes)
@@ -205,7 +209,7 @@ def _stamped(fact: Fact, call: Call, reception: Reception) -> Stamped:
 
 def _topic(fact: Fact, reception: Reception) -> Topic:
     if not fact.is_use:
-        return ACCOUNTS
+        return fact.event.topic
     if fact.account is None:
         return UNATTRIBUTED
     return USAGE_HISTORY if reception.is_history else USAGE
@@ -227,7 +231,7 @@ def track(call: Call, reception: Reception) -> Fact:
     if not name:
         raise MissingEvent("a track call needs `event`")
     _check_short(name, limits.ID_CHARACTERS, name="event")
-    told = native(name, reception)
+    told = native_track(name, reception)
     if told is not None:
         return told(call)
     noticed, properties, private = _properties(call)
@@ -329,7 +333,16 @@ def signed_up(call: Call) -> Fact:
     return Fact(event, _account(call, noticed), is_use=False)
 
 
-def native(name: str, reception: Reception) -> Callable[[Call], Fact] | None:
+def agreed(kind: type[Event], call: Call) -> Fact:
+    """What was sold, agreed, given or paid: the properties are the fields of a native type."""
+    noticed, _, _ = _properties(call)
+    account = _account(call, noticed)
+    fields = _fields(call.sent.properties, name="properties")
+    told = native.read(kind, fields, account=account, user=call.user, anonymous=call.anonymous)
+    return Fact(told.event, account, is_use=False, data=told.data)
+
+
+def native_track(name: str, reception: Reception) -> Callable[[Call], Fact] | None:
     """What a track name means that is a fact of its own, by the workspace's mapping too."""
     return NATIVE_TRACKS.get(reception.event_mapping.get(name, name).lower())
 
@@ -339,6 +352,11 @@ NATIVE_TRACKS: Mapping[str, Callable[[Call], Fact]] = {
     "signed up": signed_up,
     "user.signed_up": signed_up,
     "user.signed_up.v1": signed_up,
+    **{
+        name: partial(agreed, kind)
+        for sent, kind in native.TYPES.items()
+        for name in (sent, kind.type)
+    },
 }
 
 

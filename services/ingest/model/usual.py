@@ -66,7 +66,7 @@ def stamp(sent: Usual, reception: Reception, *, may_be_private: bool) -> Stamped
     account = context.group_id
     if person is None or type(account) is not str or not 0 < len(account) <= limits.ID_CHARACTERS:
         return None
-    if segment.native(sent.event, reception) is not None:
+    if segment.native_track(sent.event, reception) is not None:
         return None
     properties = bytes(sent.properties)
     if not properties.startswith(b"{") or (may_be_private and personal.may_hold(properties)):

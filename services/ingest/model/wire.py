@@ -8,6 +8,7 @@ import re
 from datetime import datetime
 
 import msgspec
+from msgspec import Raw
 
 from shared.events.base import Event, Topic
 
@@ -28,7 +29,7 @@ class Attributes(msgspec.Struct, omit_defaults=True):
     originaltime: str | None = None
     sentat: str | None = None
     warnings: str | None = None
-    data: Event | None = None
+    data: Event | Raw | None = None
 
 
 class Common(msgspec.Struct, omit_defaults=True):
