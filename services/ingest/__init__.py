@@ -4,5 +4,6 @@ Owns: workspaces, API keys and webhook secrets, the edge (every accepted event s
 before the reply), receipts of what became of each event, and the events that were refused.
 Consumes: its own topics and every service's runtime topic, for receipts.
 Publishes: ingest.usage, ingest.usage.history, ingest.unattributed, ingest.accounts,
-ingest.rejected (all from the edge), ingest.workspaces and ingest.keys (by the outbox).
+ingest.interactions, ingest.billing, ingest.rejected (all from the edge), ingest.workspaces and
+ingest.keys (by the outbox).
 """

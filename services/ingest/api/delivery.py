@@ -10,6 +10,7 @@ import base64
 from collections.abc import Sequence
 from hashlib import sha256
 from time import monotonic, perf_counter
+from typing import NamedTuple
 
 import structlog
 
@@ -24,10 +25,13 @@ from services.ingest.store.segments import SpillInUse
 from services.ingest.store.spill import DiskSpill, Noted
 from shared import telemetry
 from shared.bus.kafka.batches import SPILL_SECONDS, BatchWriter
+from shared.bus.kafka.flush import SPILLED, Flush
 from shared.bus.record import HEADERS
 from shared.events.base import caused_id, partition_key
 from shared.events.ingest import (
     ACCOUNTS,
+    BILLING,
+    INTERACTIONS,
     REJECTED,
     UNATTRIBUTED,
     USAGE,
@@ -37,10 +41,44 @@ from shared.events.ingest import (
 
 log = structlog.get_logger()
 
-TOPICS = (USAGE, USAGE_HISTORY, UNATTRIBUTED, ACCOUNTS, REJECTED)
+TOPICS = (USAGE, USAGE_HISTORY, UNATTRIBUTED, ACCOUNTS, INTERACTIONS, BILLING, REJECTED)
 BELIEVED_SECONDS = 10.0
 # Of a refused event so much is kept: as base64 it has to fit into a record of 1 MiB.
 KEPT_BYTES = 512 * 1024
+
+
+class Standing(NamedTuple):
+    """Where one record is going to stand."""
+
+    flush: Flush
+    place: int
+
+    @property
+    def acked(self) -> Ack:
+        """Done once it is durable."""
+        return self.flush.acked
+
+    @property
+    def topic(self) -> str:
+        """Name of the topic."""
+        return self.flush.topic.name
+
+    @property
+    def partition(self) -> int:
+        """Number of the partition."""
+        return self.flush.number
+
+    @property
+    def is_spilled(self) -> bool:
+        """Whether it waits in the spill."""
+        return self.acked.done() and self.acked.result() == SPILLED
+
+    @property
+    def offset(self) -> int | None:
+        """Its offset; None while it waits in the spill."""
+        if not self.acked.done() or self.is_spilled:
+            return None
+        return self.acked.result() + self.place
 
 
 class Delivery:
@@ -123,14 +161,11 @@ class Delivery:
 
         Answers the acks to await, and how many were repeats.
         """
-        writer = self.writer
-        assert writer is not None, "requests come after the start"
+        writer = self._started()
         workspace, recent = reception.workspace, self.recent
         acks: set[Ack] = set()
         repeats = 0
-        headers = HEADERS
-        if reception.traceparent is not None:
-            headers = [*HEADERS, ("traceparent", reception.traceparent.encode())]
+        headers = _headers(reception)
         for _, stamped in intake.stamped:
             unique = unique_id(workspace, stamped.id)
             ack = recent.ack(unique)
@@ -146,6 +181,25 @@ class Delivery:
             flush, _ = writer.append(told.topic, told.key, told.payload)
             acks.add(flush.acked)
         return acks, repeats
+
+    def append_each(
+        self, outcomes: Sequence[Stamped | Refused], reception: Reception, key_id: str
+    ) -> list[Standing]:
+        """Append every one, also what came before; where each is going to stand, in order."""
+        writer, headers = self._started(), _headers(reception)
+        standing = []
+        for outcome in outcomes:
+            if isinstance(outcome, Refused):
+                told = rejected(outcome, reception, key_id)
+                flush, place = writer.append(told.topic, told.key, told.payload)
+            else:
+                flush, place = writer.append(outcome.topic, outcome.key, outcome.payload, headers)
+            standing.append(Standing(flush, place))
+        return standing
+
+    def _started(self) -> BatchWriter:
+        assert self.writer is not None, "requests come after the start"
+        return self.writer
 
     async def stand(self, acks: set[Ack]) -> None:
         """Wait until all `acks` are good: in Kafka, or in the spill.
@@ -178,12 +232,18 @@ class Delivery:
         raise NotDurable("the events cannot be kept safely now; send them again")
 
 
+def _headers(reception: Reception) -> list[tuple[str, bytes]]:
+    if reception.traceparent is None:
+        return HEADERS
+    return [*HEADERS, ("traceparent", reception.traceparent.encode())]
+
+
 def rejected(refused: Refused, reception: Reception, key_id: str) -> Stamped:
     """A refused event as it stands in `ingest.rejected.v1`; the same again has the same id."""
     event = EventRejected(
         code=refused.code,
         message=refused.message.replace("\x00", "")[:2000],
-        dialect="segment",
+        dialect=reception.dialect,
         bytes=base64.b64encode(refused.source[:KEPT_BYTES]).decode(),
         key_id=key_id,
         messageid=refused.message_id,

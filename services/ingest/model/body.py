@@ -43,12 +43,17 @@ class _SentBatch(msgspec.Struct, rename="camel"):
     write_key: object = None
 
 
+class _SentFacts(msgspec.Struct):
+    facts: list[Raw] | None = None
+
+
 class _SentAlone(msgspec.Struct, rename="camel"):
     write_key: object = None
 
 
 _decode = msgspec.json.Decoder().decode
 _decode_batch = msgspec.json.Decoder(_SentBatch).decode
+_decode_facts = msgspec.json.Decoder(_SentFacts).decode
 _decode_alone = msgspec.json.Decoder(_SentAlone).decode
 
 
@@ -103,18 +108,22 @@ def batch(body: bytes, *, most_events: int | None) -> Batch:
 def _split_batch(body: bytes) -> Batch:
     """The same where some part cannot be parsed: each event stands for itself."""
     members = _members(body)
-    if b"batch" not in members:
-        raise InvalidJson("the body is no JSON, and holds no batch")
-    sources = _parts(members[b"batch"], _LIST)
-    for source in sources:
-        if source[:1] not in _BEGINNINGS:
-            _require_scalar(source)
     return Batch(
-        sources,
+        _split_list(members, b"batch"),
         _value(members.get(b"sentAt", b"null")),
         _context(members.get(b"context")),
         _value(members.get(b"writeKey", b"null")),
     )
+
+
+def _split_list(members: dict[bytes, bytes], name: bytes) -> list[bytes]:
+    if name not in members:
+        raise InvalidJson(f"the body is no JSON, and holds no {name.decode()}")
+    sources = _parts(members[name], _LIST)
+    for source in sources:
+        if source[:1] not in _BEGINNINGS:
+            _require_scalar(source)
+    return sources
 
 
 def _require_scalar(source: bytes) -> None:
@@ -137,6 +146,17 @@ def _context(source: bytes | None) -> Part:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidJson(f"the batch's context: {error}") from error
     return Raw(mended)
+
+
+def facts(body: bytes, *, most_facts: int) -> Batch:
+    """The facts of a `{"facts": [..]}` body. Raises RequestRefused."""
+    try:
+        sources = [bytes(source) for source in _decode_facts(body).facts or ()]
+    except msgspec.ValidationError as error:
+        raise InvalidJson(f"the body is no list of facts: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        sources = _split_list(_members(body), b"facts")
+    return _bounded(Batch(sources), most_events=most_facts)
 
 
 def lines(body: bytes, *, most_events: int | None) -> Batch:

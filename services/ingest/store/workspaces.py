@@ -94,6 +94,17 @@ async def save_webhook_secrets(
     )
 
 
+async def list_webhook_secrets(tx: Tx, workspace: str, kind: str) -> list[str]:
+    """Every secret of a kind that the workspace has; each of them is valid."""
+    found = await rows(
+        tx,
+        "SELECT secret FROM webhook_secret WHERE workspace = :workspace AND kind = :kind"
+        " ORDER BY added_at, secret",
+        {"workspace": workspace, "kind": kind},
+    )
+    return [row.secret for row in found]
+
+
 async def issue_key(tx: Tx, workspace: str, issued: KeyIssued, *, at: datetime) -> None:
     """Keep a key by its hash, and tell the others."""
     await auth.save_key(tx, workspace, issued, issued_at=at)
