@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from services.ingest.model import workspace as rules
 from services.ingest.model.refusals import EventRefused, SchemaViolation, UnknownType
 from services.ingest.model.stripe import subscription
+from services.ingest.model.stripe.discounts import Discount
 from services.ingest.model.stripe.fields import (
     Amount,
     Reference,
@@ -54,7 +55,7 @@ class Said(NamedTuple):
 
 class _Data(msgspec.Struct):
     object: Raw
-    previous_attributes: Raw | UnsetType | None = UNSET
+    previous_attributes: Raw | UnsetType = UNSET
 
 
 class StripeEvent(msgspec.Struct):
@@ -130,8 +131,10 @@ def _snapshot(state: State, *, seq: int) -> Callable[[StripeEvent], Said]:
     """
 
     def read_snapshot(event: StripeEvent) -> Said:
-        fact = state(_object(event, Subscription), event.at)
-        return Said((_identity(event) | fact | {"seq": seq},))
+        sent = _object(event, Subscription)
+        fact = _identity(event) | state(sent, event.at) | {"seq": seq}
+        told = {one.id: one for one in subscription.told_discounts(sent)}
+        return Said((fact, *(_told(event, one) for one in told.values())))
 
     return read_snapshot
 
@@ -145,19 +148,27 @@ class _Billed(msgspec.Struct):
     tiers: list[Raw] | None = None
 
 
+def _told(event: StripeEvent, discount: Discount) -> dict[str, Any]:
+    """A discount that stands in a subscription whole, but for its coupon."""
+    said = {name: value for name, value in msgspec.to_builtins(discount).items() if value}
+    return _provider_fact(event, str(discount.id), said) | {"id": f"{event.id} {discount.id}"}
+
+
 def provider_object(event: StripeEvent) -> Said:
     """The object itself, for facts that only name it."""
     named = _object(event, _Billed)
     if named.billing_scheme == TIERED and not named.tiers:
         raise UnusedType(f"{event.type} leaves out the tiers of {named.id}")
-    fields = _without_free_text(event.data.object)
-    fact = {
+    return Said((_provider_fact(event, named.id, _without_free_text(event.data.object)),))
+
+
+def _provider_fact(event: StripeEvent, object_id: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    return _identity(event) | {
         "type": "provider_object",
         "effective_at": event.at,
-        "object_id": named.id,
-        "object": fields,
+        "object_id": object_id,
+        "object": said,
     }
-    return Said((_identity(event) | fact,))
 
 
 # --- invoices, charges, credit notes: no movement ------------------------------------------------
@@ -411,7 +422,7 @@ def _without_free_text(part: Raw) -> dict[str, Raw]:
     return {name: value for name, value in fields.items() if name not in FREE_TEXT}
 
 
-def _previous(sent: Raw | UnsetType | None) -> Raw | UnsetType:
+def _previous(sent: Raw | UnsetType) -> Raw | UnsetType:
     if not isinstance(sent, Raw) or bytes(sent) == b"null":
         return UNSET
     return Raw(_encode(_without_free_text(sent)))

@@ -139,6 +139,20 @@ def state(sent: Subscription, at: datetime) -> dict[str, Any]:
     return without_none(said)
 
 
+def told_discounts(sent: Subscription) -> list[Discount]:
+    """The discounts that the event holds whole, but for their coupon, which it only names."""
+    lines = sent.items.data if sent.items is not None else []
+    held = [
+        *discount_form.gathered(sent.discounts, sent.discount),
+        *(one for line in lines for one in discount_form.gathered(line.discounts, None)),
+    ]
+    return [
+        one
+        for one in held
+        if isinstance(one, Discount) and one.id is not None and isinstance(one.applied, str)
+    ]
+
+
 def _lines(sent: Subscription) -> list[tuple[Item, Price]]:
     """Each item with its price; a subscription of before there were items is one itself."""
     if sent.items is None:
