@@ -82,7 +82,7 @@ def test_object_is_kept_by_its_id(kind: str, held: dict[str, Any]):
     found = fact(event(kind, held))
 
     assert found["object_id"] == held["id"]
-    assert found["object"] == {k: v for k, v in held.items() if k not in {"metadata"}}
+    assert found["object"] == {k: v for k, v in held.items() if k != "metadata"}
 
 
 def test_object_concerns_the_whole_workspace():
