@@ -5,6 +5,8 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from zoneinfo import available_timezones
 
+from shared.events.currencies import DECIMALS
+
 WORKSPACE_ID = re.compile(r"[a-z0-9-]{1,63}")
 LOCALE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
@@ -14,17 +16,6 @@ RESERVED_SOURCES = ("stripe", "standard")  # whose facts come by webhook
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
-
-# ISO 4217: what money is kept and reported in (no funds, metals or test codes).
-CURRENCIES = _words("""
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
-    CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD
-    GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD
-    KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO
-    NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE
-    SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND
-    VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG BGN ANG HRK
-""")
 
 NATIVE_TYPES = _words("""
     user.signed_up user.identified user.aliased user.removed user.consent_changed
@@ -52,7 +43,7 @@ def time_zone(text: str) -> str:
 
 def currency(text: str) -> str:
     """The ISO 4217 code in upper case."""
-    if text.upper() not in CURRENCIES:
+    if text.upper() not in DECIMALS:
         raise ValueError(f"{text!r} is no ISO 4217 currency, such as KRW")
     return text.upper()
 

@@ -12,15 +12,19 @@ from shared.events.ingest import (
     PaymentRefunded,
     PaymentSucceeded,
 )
+from tests.unit.ingest.builders import NOON
 from tests.unit.ingest.stripe_objects import (
     CREATED,
     coupon,
     discount,
     event,
     fact,
+    item,
+    items,
     price,
     records,
     refusal,
+    seconds,
     subscription,
     taken,
     updated,
@@ -287,3 +291,52 @@ def test_object_that_cannot_be_stored_is_refused():
     for _ in range(20):
         deep = [deep]
     assert refusal(event("coupon.created", coupon(name=deep))) == "schema_violation"
+
+
+# --- what was before -----------------------------------------------------------------------------
+
+
+def before(sent: dict[str, Any]) -> Any:
+    told = records(sent)[0].event.provider.before
+    return None if told is msgspec.UNSET else msgspec.json.decode(told)
+
+
+def content(sent: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot without what belongs to its event."""
+    own = {"id", "source", "type", "effective_at", "seq"}
+    return {name: value for name, value in fact(sent).items() if name not in own}
+
+
+def test_two_updates_of_one_second_are_a_chain():
+    first = updated({"items": {"data": [item(quantity=2)]}}, items=items(item(quantity=3)))
+    second = updated(
+        {"items": {"data": [item(quantity=3)]}, "cancel_at": None},
+        items=items(item(quantity=4)),
+        cancel_at=seconds(NOON),
+    )
+
+    assert before(second) == content(first)
+    assert before(first) == content(updated())
+    assert before(first) != content(second)
+
+
+def test_what_was_before_an_unread_change_is_the_same():
+    sent = updated({"latest_invoice": "in_0", "metadata": {"a": "b"}})
+
+    assert before(sent) == content(sent)
+
+
+def test_part_of_an_object_that_was_before_is_put_back_into_it():
+    pause = {"behavior": "void", "resumes_at": seconds(NOON)}
+
+    sent = updated({"pause_collection": {"behavior": "keep_as_draft"}}, pause_collection=pause)
+
+    assert before(sent)["pause"]["behavior"] == "keep_as_draft"
+    assert before(sent)["pause"]["resumes_at"] == "2026-11-22T12:00:00Z"
+
+
+@pytest.mark.parametrize("previous", [None, {"status": 7}, {"customer": None}])
+def test_what_was_before_is_unknown_where_it_is_not_told(previous: Any):
+    sent = event("customer.subscription.updated", subscription(), previous)
+
+    assert before(sent) is None

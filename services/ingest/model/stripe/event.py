@@ -6,6 +6,7 @@ ledger orders them by what they say.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
@@ -49,6 +50,8 @@ class Said(NamedTuple):
     """What one event says: facts as plain JSON, and at most one payment with its account."""
 
     facts: tuple[dict[str, Any], ...] = ()
+    before: dict[str, Any] | None = None
+    """Of a changed snapshot: what it was, without identity and instant."""
     payment: Event | None = None
     account: str | None = None
 
@@ -72,13 +75,14 @@ class StripeEvent(msgspec.Struct):
         """When Stripe made it."""
         return instant(self.created)
 
-    def provider(self) -> Provider:
+    def provider(self, said: Said) -> Provider:
         """What the ledger may want to know of it beside the facts."""
         return Provider(
             event_type=self.type,
             created=self.at,
             api_version=self.api_version,
             previous_attributes=_previous(self.data.previous_attributes),
+            before=UNSET if said.before is None else Raw(_encode(said.before)),
         )
 
 
@@ -88,6 +92,7 @@ class _Claimed(msgspec.Struct):
 
 _decode_event = msgspec.json.Decoder(StripeEvent).decode
 _decode_claimed = msgspec.json.Decoder(_Claimed).decode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -134,7 +139,8 @@ def _snapshot(state: State, *, seq: int) -> Callable[[StripeEvent], Said]:
         sent = _object(event, Subscription)
         fact = _identity(event) | state(sent, event.at) | {"seq": seq}
         told = {one.id: one for one in subscription.told_discounts(sent)}
-        return Said((fact, *(_told(event, one) for one in told.values())))
+        facts = (fact, *(_told(event, one) for one in told.values()))
+        return Said(facts, before=_snapshot_before(event, state))
 
     return read_snapshot
 
@@ -146,6 +152,26 @@ class _Billed(msgspec.Struct):
     id: Text
     billing_scheme: str | None = None
     tiers: list[Raw] | None = None
+
+
+def _snapshot_before(event: StripeEvent, state: State) -> dict[str, Any] | None:
+    """The snapshot that the event's one has replaced; None where the event does not tell it."""
+    previous = _previous(event.data.previous_attributes)
+    if not isinstance(previous, Raw):
+        return None
+    try:
+        merged = _merged(_decode(event.data.object), _decode(previous))
+        said = state(_typed(Raw(_encode(merged)), Subscription), event.at)
+    except (EventRefused, msgspec.DecodeError, RecursionError):
+        return None
+    return {name: value for name, value in said.items() if name not in ("type", "effective_at")}
+
+
+def _merged(now: Any, previous: Any) -> Any:
+    """An object as it was: what is named is put back, an array as a whole."""
+    if not (isinstance(now, dict) and isinstance(previous, dict)):
+        return previous
+    return now | {name: _merged(now.get(name), value) for name, value in previous.items()}
 
 
 def _told(event: StripeEvent, discount: Discount) -> dict[str, Any]:
@@ -258,7 +284,7 @@ def charge_refunded(event: StripeEvent) -> Said:
         currency=_currency(sent.currency),
         invoice=id_of(sent.invoice),
     )
-    return Said((fact,), payment, account)
+    return Said((fact,), payment=payment, account=account)
 
 
 def dispute_created(event: StripeEvent) -> Said:
