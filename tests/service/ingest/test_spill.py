@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ from deploy.local.kafka.quick_start import prepare_runtime
 from deploy.local.waiting import ask, wait_until
 from tests.conftest import FreshDatabase
 from tests.service.ingest.conftest import Tenant, new_tenant, settings, track
+from tests.service.ingest.test_billing import state
+from tests.service.ingest.test_webhooks import happened, stripe
 from tests.support.homes import new_home, remove
 from tests.support.processes import ServiceProcess
 from tests.support.stack import TemporaryStack
+from tests.unit.ingest.stripe_objects import SECRET
 
 USAGE = "ingest.usage.v1"
 BROKER = 1
@@ -77,6 +81,9 @@ class Spilling:
         drained = wait_until(lambda: not list(self.segments()), timeout_seconds=60)
         assert drained, (list(self.segments()), self.ingest.last_lines())
 
+    def is_accepted(self, message_id: str) -> bool:
+        return bool(self.tenant.receipt(message_id)["status"] == "accepted")
+
     def segments(self) -> Iterator[Path]:
         return self.files("spill")
 
@@ -123,6 +130,35 @@ def outage(
     """An ingest with a spill, to live through an outage."""
     with spilling(kafka, stack, fresh_database("ingest"), tmp_path / "spill") as running:
         yield running
+
+
+def test_facts_and_webhooks_are_taken_while_kafka_is_down(outage: Spilling):
+    tenant, url = outage.tenant, "/v1/billing"
+    tenant.manage("PATCH", "", {"webhook_secrets": {"stripe": [SECRET]}})
+    before = tenant.post(url, {"facts": [state("f-0")]}).json()["results"]
+    outage.kill_kafka()
+    taken = [tenant.post(url, {"facts": [state(f"f-{number}")]}) for number in range(1, 20)]
+    hook = stripe(tenant, happened())
+    (refused,) = tenant.post(url, {"facts": [state("bad", currency="?")]}).json()["results"]
+    results = [answer.json()["results"][0] for answer in taken]
+    spilled = tenant.receipt(results[-1]["message_id"])
+
+    outage.start_kafka()
+    outage.await_drained()
+
+    assert {answer.status_code for answer in (*taken, hook)} == {httpx.codes.OK}
+    assert (before[0]["status"], before[0]["offset"]) == ("accepted", 0)
+    assert {(one["status"], one["offset"]) for one in results} == {("spilled", None)}
+    assert spilled["status"] == "spilled"
+    assert refused["status"] == "rejected"
+    facts = [record["data"]["fact"]["id"] for record in tenant.in_topic("ingest.billing.v1")]
+    assert list(dict.fromkeys(one for one in facts if one != "evt_1")) == [
+        f"f-{number}" for number in range(20)
+    ]
+    assert "evt_1" in facts
+    for message_id in (results[-1]["message_id"], "evt_1"):
+        stands = wait_until(partial(outage.is_accepted, message_id), timeout_seconds=30)
+        assert stands, tenant.receipt(message_id)
 
 
 def test_events_are_taken_while_kafka_is_down_and_reach_it_in_order(outage: Spilling):

@@ -1,16 +1,20 @@
 """Facts on their way in: checked one by one, stamped under the id of their acceptance."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.ingest.model import billing, body
 from services.ingest.model.refusals import EmptyBatch, EventRefused, InvalidJson, PayloadTooLarge
 from services.ingest.model.segment import Reception
 from shared.events.base import Received
-from shared.events.facts import BadFact
+from shared.events.facts import BadFact, content_digest
+from shared.events.facts import fact_of as read_fact
 from tests.unit.ingest.builders import NOON, received
 
 ITEM = {"price": "team", "interval": "month", "quantity": 40, "unit_amount": "11000"}
@@ -198,3 +202,64 @@ def test_body_that_holds_no_facts_is_refused(source: bytes, refused: type[Except
 
 def test_500_facts_are_taken_at_once():
     assert len(facts(b'{"facts":[' + b"{}," * 499 + b"{}]}")) == 500
+
+
+# --- whatever is sent ----------------------------------------------------------------------------
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(min_value=-(2**70), max_value=2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["KRW", "month", "active", "1" * 40, "0.1", "2026-01-05T00:00:00Z", "\x00"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*ITEM, "tiers", "value", "x"]) | st.text(), inner)
+    ),
+    max_leaves=8,
+)
+TYPES = st.sampled_from(
+    [
+        "subscription_state",
+        "fx_rate",
+        "void",
+        "sales_and_marketing",
+        "provider_object",
+        "refund",
+        "acquisition_cost",
+        "nps_response",
+    ]
+)
+FIELDS = [*STATE, *RATE, "target", "amount", "object_id", "object", "recorded_at", "ends_at"]
+FIELD = st.sampled_from([*FIELDS, "discounts", "pause", "score"]) | st.text(max_size=5)
+FACTS = (
+    st.builds(
+        lambda base, more: base | more,
+        st.sampled_from([STATE, RATE]),
+        st.dictionaries(FIELD, VALUES, max_size=4),
+    )
+    | st.builds(
+        lambda kind, more: {"type": kind, "id": "f"} | more,
+        TYPES,
+        st.dictionaries(FIELD, VALUES, max_size=8),
+    )
+    | VALUES
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=400)
+@given(sent=FACTS, may_backdate=st.booleans())
+def test_any_fact_is_refused_or_read_by_the_ledger_as_it_was_here(sent: Any, *, may_backdate: bool):
+    source = json.dumps(sent).encode()
+    try:
+        event = stamped(source, may_backdate=may_backdate)
+    except (EventRefused, BadFact):
+        return
+
+    raw = bytes(event.event.fact)
+    fact = read_fact(raw, received_at=NOON)
+    said = {name: value for name, value in sent.items() if name != "recorded_at"}
+    assert fact.recorded_at is None
+    assert json.loads(raw) == {"source": "native"} | said
+    assert content_digest(raw, fact) == content_digest(said, read_fact(said, received_at=NOON))

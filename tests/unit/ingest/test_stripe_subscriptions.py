@@ -1,6 +1,6 @@
 """A subscription's snapshot as a fact: its instants, its state, its end, its items."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from tests.unit.ingest.stripe_objects import (
 )
 
 
-def text(at: Any) -> str:
+def text(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
