@@ -11,8 +11,9 @@ from services.ingest.model import billing, limits, standard, wire
 from services.ingest.model.intake import Refused
 from services.ingest.model.refusals import EventRefused, SchemaViolation
 from services.ingest.model.segment import Reception
-from services.ingest.model.stripe import event as stripe
-from services.ingest.model.stripe.event import Said, StripeEvent
+from services.ingest.model.stripe import envelope
+from services.ingest.model.stripe.envelope import Said, StripeEvent
+from services.ingest.model.stripe.event import meaning
 from services.ingest.model.wire import Stamped
 from shared.events.base import Event, partition_key
 from shared.events.facts import BadFact
@@ -34,10 +35,10 @@ _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 def of_stripe(body: bytes, reception: Reception, *, new_id: NewId) -> Taken:
     """What one Stripe event becomes: its facts, under ids of this acceptance, and its payment."""
-    claimed = _usable(stripe.claimed_id(body)) or new_id()
+    claimed = _usable(envelope.claimed_id(body)) or new_id()
     try:
-        event = stripe.read(body)
-        stamped = _stamped_facts(event, stripe.meaning(event), reception, new_id)
+        event = envelope.read(body)
+        stamped = _stamped_facts(event, meaning(event), reception, new_id)
     except (EventRefused, BadFact) as error:
         return Taken(claimed, [], Refused(0, claimed, error.code, error.message, body))
     return Taken(claimed, stamped)

@@ -340,3 +340,21 @@ def test_what_was_before_is_unknown_where_it_is_not_told(previous: Any):
     sent = event("customer.subscription.updated", subscription(), previous)
 
     assert before(sent) is None
+
+
+def test_numbers_of_an_object_stay_as_they_are_written():
+    sent = msgspec.json.encode(event("coupon.created", coupon()))
+    body = sent.replace(b'"percent_off":20.0', b'"percent_off":33.333333333333333333330')
+
+    (stamped,) = taken(body).stamped
+
+    assert b'"percent_off":33.333333333333333333330' in stamped.payload
+
+
+def test_what_people_write_is_left_out_on_every_level():
+    noted = {"metadata": {"for": "ada@example.com"}, "description": "Ada"}
+    held = discount(source={"coupon": coupon(**noted), "type": "coupon"})
+
+    found = fact(event("customer.discount.created", held))
+
+    assert not {"metadata", "description"} & found["object"]["source"]["coupon"].keys()
