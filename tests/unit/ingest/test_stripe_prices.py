@@ -250,3 +250,9 @@ def test_inclusive_price_without_any_tax_is_as_it_stands():
 
     assert found["tax_behavior"] == "inclusive"
     assert "tax_percent" not in found
+
+
+def test_flat_amount_of_tax_inside_a_price_is_refused():
+    flat = tax_rate(0, inclusive=True) | {"rate_type": "flat_amount"}
+
+    assert refusal(updated(default_tax_rates=[flat])) == "tax_unknown"

@@ -11,6 +11,7 @@ from services.ingest.model.stripe.fields import Amount, Reference, Text, exact, 
 
 INCLUSIVE = "inclusive"
 TIERED = "tiered"
+FLAT = "flat_amount"
 
 
 class PriceUnknown(EventRefused):
@@ -114,6 +115,7 @@ class TaxRate(msgspec.Struct):
 
     percentage: Decimal
     inclusive: bool
+    rate_type: str | None = None
 
 
 def priced(price: Price, *, currency: str) -> dict[str, Any]:
@@ -156,6 +158,8 @@ def inclusive_percent(
     for rate in inside:
         if isinstance(rate, str):
             raise TaxUnknown(f"tax rate {rate} is only named")
+        if rate.rate_type == FLAT:
+            raise TaxUnknown("a tax of a flat amount is inside the price")
         total += Decimal(plain(rate.percentage))
     return plain(total)
 

@@ -25,7 +25,16 @@ _TYPES = frozenset(
         "customer.deleted",
     }
 )
-_FAMILIES = ("charge.", "invoice.", "payment_intent.", "payment_method.", "setup_intent.")
+_FAMILIES = (
+    "charge.",
+    "invoice.",
+    "invoice_payment.",
+    "invoiceitem.",
+    "payment_intent.",
+    "payment_method.",
+    "refund.",
+    "setup_intent.",
+)
 
 
 def is_unused(kind: str) -> bool:
