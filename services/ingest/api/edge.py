@@ -88,8 +88,9 @@ class Edge:
         except Disconnected:
             raise
         except Exception:
-            # The last resort, as FastAPI's own handler is for the other routes.
-            log.exception("request_failed", route=scope["path"])
+            # The last resort, as FastAPI's own handler is for the other routes. It names the route,
+            # not the path: a key may stand in that.
+            log.exception("request_failed", route=route_name(scope["path"]))
             return problem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "internal_error",

@@ -22,8 +22,9 @@ def priced(*, line: dict[str, Any] | None = None, **fields: Any) -> dict[str, An
     return fact_item(updated(items=items(item(price=price(**fields), **(line or {})))))
 
 
-def test_exact_amount_counts_before_the_whole_one():
-    found = priced(unit_amount=None, unit_amount_decimal="0.000000000005")
+@pytest.mark.parametrize("whole", [None, 0, 1])
+def test_exact_amount_counts_before_the_whole_one(whole: int | None):
+    found = priced(unit_amount=whole, unit_amount_decimal="0.000000000005")
 
     assert found["unit_amount"] == "0.000000000005"
 
