@@ -438,13 +438,6 @@ class Provider(Struct, frozen=True, kw_only=True, omit_defaults=True):
     previous_attributes: Annotated[
         Raw | UnsetType, Meta(description="What the changed fields were, as sent.")
     ] = UNSET
-    before: Annotated[
-        Raw | UnsetType,
-        Meta(
-            description="The snapshot that this one changed, in the fields of a fact: it orders two"
-            " that the provider made in one second. Absent where that is not told."
-        ),
-    ] = UNSET
     api_version: str | None = None
 
 

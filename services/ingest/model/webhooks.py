@@ -71,7 +71,7 @@ def _stamped_facts(
     event: StripeEvent, said: Said, reception: Reception, new_id: NewId
 ) -> list[Stamped]:
     """The facts, then the payment. The receipt of the event is that of the first of them."""
-    provider = event.provider(said)
+    provider = event.provider()
     stamped = [
         billing.stamp(
             _decode_fields(_encode(fact)),

@@ -293,18 +293,15 @@ def test_object_that_cannot_be_stored_is_refused():
     assert refusal(event("coupon.created", coupon(name=deep))) == "schema_violation"
 
 
-# --- what was before -----------------------------------------------------------------------------
+# --- which snapshot was replaced ------------------------------------------------------------------
 
 
-def before(sent: dict[str, Any]) -> Any:
-    told = records(sent)[0].event.provider.before
-    return None if told is msgspec.UNSET else msgspec.json.decode(told)
+def follows(sent: dict[str, Any]) -> Any:
+    return fact(sent).get("follows")
 
 
-def content(sent: dict[str, Any]) -> dict[str, Any]:
-    """A snapshot without what belongs to its event."""
-    own = {"id", "source", "type", "effective_at", "seq"}
-    return {name: value for name, value in fact(sent).items() if name not in own}
+def digest(sent: dict[str, Any]) -> Any:
+    return fact(sent)["digest"]
 
 
 def test_two_updates_of_one_second_are_a_chain():
@@ -315,15 +312,22 @@ def test_two_updates_of_one_second_are_a_chain():
         cancel_at=seconds(NOON),
     )
 
-    assert before(second) == content(first)
-    assert before(first) == content(updated())
-    assert before(first) != content(second)
+    assert follows(second) == digest(first)
+    assert follows(first) == digest(updated())
+    assert len({digest(updated()), digest(first), digest(second)}) == 3
 
 
-def test_what_was_before_an_unread_change_is_the_same():
+def test_content_has_one_digest_whichever_event_tells_it_and_when():
+    created = event("customer.subscription.created", subscription())
+    later = updated() | {"id": "evt_2", "created": seconds(NOON)}
+
+    assert digest(created) == digest(updated()) == digest(later)
+
+
+def test_change_of_what_is_not_read_follows_the_same_content():
     sent = updated({"latest_invoice": "in_0", "metadata": {"a": "b"}})
 
-    assert before(sent) == content(sent)
+    assert follows(sent) == digest(sent)
 
 
 def test_part_of_an_object_that_was_before_is_put_back_into_it():
@@ -331,15 +335,14 @@ def test_part_of_an_object_that_was_before_is_put_back_into_it():
 
     sent = updated({"pause_collection": {"behavior": "keep_as_draft"}}, pause_collection=pause)
 
-    assert before(sent)["pause"]["behavior"] == "keep_as_draft"
-    assert before(sent)["pause"]["resumes_at"] == "2026-11-22T12:00:00Z"
+    assert follows(sent) == digest(updated(pause_collection=pause | {"behavior": "keep_as_draft"}))
 
 
 @pytest.mark.parametrize("previous", [None, {"status": 7}, {"customer": None}])
-def test_what_was_before_is_unknown_where_it_is_not_told(previous: Any):
+def test_what_is_not_told_is_not_followed(previous: Any):
     sent = event("customer.subscription.updated", subscription(), previous)
 
-    assert before(sent) is None
+    assert follows(sent) is None
 
 
 def test_numbers_of_an_object_stay_as_they_are_written():

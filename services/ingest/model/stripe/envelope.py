@@ -23,8 +23,6 @@ class Said(NamedTuple):
     """What one event says: facts as plain JSON, and at most one payment with its account."""
 
     facts: tuple[dict[str, Any], ...] = ()
-    before: dict[str, Any] | None = None
-    """Of a changed snapshot: what it was, without identity and instant."""
     payment: Event | None = None
     account: str | None = None
 
@@ -63,7 +61,7 @@ class StripeEvent(msgspec.Struct):
         """The object that the event is about. Raises SchemaViolation."""
         return typed(self.data.object, form)
 
-    def provider(self, said: Said) -> Provider:
+    def provider(self) -> Provider:
         """What the ledger may want to know beside the facts. Raises SchemaViolation."""
         previous = self.previous
         return Provider(
@@ -71,7 +69,6 @@ class StripeEvent(msgspec.Struct):
             created=self.at,
             api_version=self.api_version,
             previous_attributes=UNSET if previous is None else without_free_text(previous),
-            before=UNSET if said.before is None else encoded(said.before),
         )
 
 

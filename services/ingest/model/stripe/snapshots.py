@@ -1,8 +1,11 @@
-"""A subscription's event into facts: the snapshot it holds, and what that has replaced."""
+"""A subscription's event into facts: the snapshot it holds, and which one that has replaced."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from services.ingest.model.refusals import EventRefused
 from services.ingest.model.stripe import objects
@@ -11,6 +14,7 @@ from services.ingest.model.stripe.subscription import Subscription, told_discoun
 
 State = Callable[[Subscription, datetime], dict[str, Any]]
 
+DIGEST_CHARACTERS = 16  # it only tells apart what happened to one subscription in one second
 CREATED, UPDATED, PAUSED, DELETED = range(4)  # what comes first of one second
 
 
@@ -22,12 +26,25 @@ def reader(state: State, *, seq: int) -> Callable[[StripeEvent], Said]:
 
     def read(event: StripeEvent) -> Said:
         sent = event.held(Subscription)
-        fact = event.identity | state(sent, event.at) | {"seq": seq}
+        said = state(sent, event.at)
+        order = {"seq": seq, "digest": _digest(said)}
+        if (before := _before(event, state)) is not None:
+            order["follows"] = _digest(before)
         told = {one.id: one for one in told_discounts(sent)}
-        facts = (fact, *(objects.discount(event, one) for one in told.values()))
-        return Said(facts, before=_before(event, state))
+        discounts = (objects.discount(event, one) for one in told.values())
+        return Said((event.identity | said | order, *discounts))
 
     return read
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    """What stands for a snapshot's content, whenever it was true.
+
+    By it the ledger orders two updates of one second: the later follows the earlier.
+    """
+    content = {name: value for name, value in said.items() if name != "effective_at"}
+    source = msgspec.json.encode(content, order="deterministic")
+    return sha256(source).hexdigest()[:DIGEST_CHARACTERS]
 
 
 def _before(event: StripeEvent, state: State) -> dict[str, Any] | None:
@@ -36,10 +53,9 @@ def _before(event: StripeEvent, state: State) -> dict[str, Any] | None:
         return None
     try:
         merged = _merged(plain_json(event.data.object), plain_json(event.previous))
-        said = state(typed(encoded(merged), Subscription), event.at)
+        return state(typed(encoded(merged), Subscription), event.at)
     except EventRefused:
         return None
-    return {name: value for name, value in said.items() if name not in ("type", "effective_at")}
 
 
 def _merged(now: Any, previous: Any) -> Any:
