@@ -267,7 +267,7 @@ def without_breaker() -> None:
     from shared.bus.breaker import Breaker  # noqa: PLC0415
 
     replace(Breaker, "allows", lambda _: lambda _, batch: len(batch.entries))
-    replace(Breaker, "given_up", lambda _: lambda _: None)
+    replace(Breaker, "trip", lambda _: lambda _: None)
 
 
 def without_isolation() -> None:
