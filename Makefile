@@ -34,7 +34,7 @@ install: $(TOOLS) ## Install everything that development needs
 
 test: $(TOOLS) ## Run the tests (ARGS="-k word": some of them)
 	@$(RUN) -m deploy.local prepare
-	$(RUN) -m pytest tests -m "not slow" -n 2 --dist loadgroup $(ARGS)
+	$(RUN) -m pytest tests -m "not slow" -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-all: $(TOOLS) ## Run the tests with the long sweeps
 	@$(RUN) -m deploy.local prepare

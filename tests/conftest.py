@@ -1,6 +1,6 @@
 """Fixtures that every folder of tests may ask for; none is started unless a test does."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +11,25 @@ from tests.support.stack import TemporaryStack, temporary_stack
 
 FreshDatabase = Callable[[str], str]
 FAULTS = Path(__file__).parent / "faults"
+# Half of the time that rows take; the other files make the other half.
+FIRST_FAULTS = {"test_brokers_die.py", "test_consumer_dies.py"}
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Where several processes run the tests, one takes a whole file, or all the faults.
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where two processes run the tests, each takes half of the faults first, then whole files.
 
-    They share what they start: a Kafka and a PostgreSQL each, three brokers for the faults.
+    Tests of a group share what they start: a Kafka and a PostgreSQL, three brokers for the faults.
     """
     for item in items:
-        group = "faults" if item.path.is_relative_to(FAULTS) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: not item.path.is_relative_to(FAULTS))
+
+
+def _group(item: pytest.Item) -> str:
+    if not item.path.is_relative_to(FAULTS):
+        return item.nodeid.partition("::")[0]
+    return f"faults {1 if item.path.name in FIRST_FAULTS else 2}"
 
 
 @pytest.fixture(scope="session")
