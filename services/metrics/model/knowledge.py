@@ -1,0 +1,188 @@
+"""What is known of an account, and since when: its states, what withdraws, describes, moves them.
+
+A set of records, never a list: whatever order they come in, the same is known (P22). An account's
+timeline as of an instant is folded from what was recorded up to then.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.metrics.model.identity import FactName, voided
+from services.metrics.model.intervals import Version
+from services.metrics.model.objects import objects_of
+from services.metrics.model.state import PricedState, priced
+from services.metrics.model.timeline import Step, timeline_of
+from shared.events.billing import (
+    AnyFact,
+    ObjectName,
+    ProviderObject,
+    SubscriptionState,
+    Void,
+)
+from shared.events.facts import fact_of
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ALIASED_SOURCE = "stripe"  # events.md 4: its customer ids are mapped to accounts
+
+
+class StateRecord(NamedTuple):
+    """A subscription's state as it was recorded first. `account` is the one it was sent for.
+
+    `priced` is None where the state names objects: then what is known of these prices it.
+    """
+
+    name: FactName
+    account: str
+    recorded_at: datetime
+    priced: PricedState | None
+    state: SubscriptionState | None
+
+
+class VoidRecord(NamedTuple):
+    """A void as it was recorded first."""
+
+    void: Void
+    recorded_at: datetime
+
+
+class ObjectRecord(NamedTuple):
+    """A provider's object as a look-up returned it at some time."""
+
+    described: ProviderObject
+    recorded_at: datetime
+
+
+class Alias(NamedTuple):
+    """An event told that `customer`, an id of the billing system's, is our `account`."""
+
+    customer: str
+    account: str
+    event: str
+    at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """All that may speak of one account, whenever it became known."""
+
+    account: str
+    states: Sequence[StateRecord]
+    """Sent for the account, or for a customer that some event called this account."""
+    voids: Sequence[VoidRecord] = ()
+    objects: Sequence[ObjectRecord] = ()
+    aliases: Sequence[Alias] = ()
+
+
+def versions_of(knowledge: Knowledge, since: datetime) -> list[Version[datetime, Step]]:
+    """The account's steps by their instants, each time that more was known from `since` on."""
+    return [
+        Version(at, {step.at: step for step in timeline_at(knowledge, at)})
+        for at in _instants(knowledge, since)
+    ]
+
+
+def _instants(knowledge: Knowledge, since: datetime) -> list[datetime]:
+    known: Iterable[StateRecord | VoidRecord | ObjectRecord | Alias] = chain(
+        knowledge.states, knowledge.voids, knowledge.objects, knowledge.aliases
+    )
+    return sorted({record.recorded_at for record in known if record.recorded_at >= since})
+
+
+def timeline_at(knowledge: Knowledge, known_at: datetime) -> tuple[Step, ...]:
+    """The account's steps by what was recorded up to and at `known_at` (P21)."""
+    gone = voided(
+        record.void for record in knowledge.voids if record.recorded_at <= known_at
+    )
+    aliases = [alias for alias in knowledge.aliases if alias.recorded_at <= known_at]
+    standing = [
+        record
+        for record in knowledge.states
+        if record.recorded_at <= known_at
+        and record.name not in gone
+        and home_of(record, aliases) == knowledge.account
+    ]
+    return timeline_of(_priced(standing, knowledge.objects, known_at))
+
+
+def _priced(
+    records: Iterable[StateRecord], described: Sequence[ObjectRecord], known_at: datetime
+) -> Iterable[PricedState]:
+    objects = objects_of(
+        record.described for record in described if record.recorded_at <= known_at
+    )
+    for record in records:
+        if record.priced is not None:
+            yield record.priced
+        elif record.state is not None:
+            yield priced(record.state, objects)
+
+
+def home_of(record: StateRecord, aliases: Sequence[Alias]) -> str:
+    """The account that a state belongs to, by the aliases known: the one told last."""
+    if not aliases or record.name.source != ALIASED_SOURCE:
+        return record.account
+    return account_of_customer(record.account, aliases)
+
+
+def account_of_customer(customer: str, aliases: Iterable[Alias]) -> str:
+    """The account that a customer was last said to be; itself where nobody said one."""
+    told = [alias for alias in aliases if alias.customer == customer]
+    return max(told, key=lambda alias: (alias.at, alias.event)).account if told else customer
+
+
+# --- what a fact speaks of -----------------------------------------------------------------------
+
+
+def target_of(fact: AnyFact) -> str | None:
+    """The fact that a void withdraws, or the object that a provider's object describes."""
+    match fact:
+        case Void():
+            return fact.target
+        case ProviderObject():
+            return fact.object_id
+    return None
+
+
+def named_in(fact: AnyFact) -> list[str]:
+    """Ids of the objects that may go into a state's price, in order; none if it says all itself."""
+    if not isinstance(fact, SubscriptionState):
+        return []
+    discounts = [*fact.discounts, *chain.from_iterable(item.discounts for item in fact.items)]
+    named = {discount.object_id for discount in discounts if discount.object_id is not None}
+    named |= {item.tiers.object_id for item in fact.items if isinstance(item.tiers, ObjectName)}
+    if named or any(discount.products is not None for discount in discounts):
+        # A discount that takes only from some products needs to know each price's product.
+        named |= {item.price for item in fact.items if item.product is None}
+    return sorted(named)
+
+
+def coupons_named(objects: Iterable[ProviderObject]) -> set[str]:
+    """Ids of the coupons that discounts only name."""
+    named: set[str] = set()
+    for described in objects:
+        source = described.object.get("source")
+        told = source if isinstance(source, Mapping) else described.object
+        coupon = told.get("coupon")
+        if isinstance(coupon, str):
+            named.add(coupon)
+    return named
+
+
+def with_record_time(fact: AnyFact, recorded_at: datetime) -> AnyFact:
+    """The fact with the time it was recorded at, whatever it says itself."""
+    return msgspec.structs.replace(fact, recorded_at=recorded_at)
+
+
+def read_again(raw: str) -> AnyFact:
+    """A fact that was read before. What was neither too old nor too far ahead then is not now."""
+    said = msgspec.json.decode(raw, type=dict[str, Any])
+    said.pop("recorded_at", None)
+    told = said.get("effective_at")
+    at = EPOCH if told is None else datetime.fromisoformat(told)
+    return fact_of(said, received_at=at)

@@ -1,0 +1,1 @@
+"""All SQL of metrics. Functions take the open transaction; none commits."""

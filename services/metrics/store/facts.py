@@ -1,0 +1,321 @@
+"""The facts, every record of each as it was sent: appended and read, never changed."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import text
+
+from services.metrics.model.identity import FactName
+from services.metrics.model.knowledge import named_in, target_of
+from services.metrics.model.state import PricedState, decoded, encoded
+from shared.db import Tx, rows
+from shared.events.billing import AnyFact, account_of
+
+
+class NewRecord(NamedTuple):
+    """A fact as an event has brought it now. `priced`: what a state comes to by itself."""
+
+    event: str
+    recorded_at: datetime
+    raw: bytes
+    fact: AnyFact
+    priced: PricedState | None
+
+    @property
+    def name(self) -> FactName:
+        """Its identity."""
+        return FactName(self.fact.source, self.fact.id)
+
+
+class RawRecord(NamedTuple):
+    """A record as it stands in the table."""
+
+    name: FactName
+    event: str
+    recorded_at: datetime
+    raw: str
+
+
+class StateRow(NamedTuple):
+    """A record of a subscription's state. `raw` only where objects have to price it."""
+
+    name: FactName
+    event: str
+    account: str
+    recorded_at: datetime
+    priced: PricedState | None
+    raw: str | None
+
+
+RAW = "f.source, f.id, f.event, f.recorded_at, f.fact::text AS raw"
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def append_records(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> None:
+    """Keep the records of one workspace."""
+    named = [named_in(record.fact) for record in records]
+    await tx.execute(
+        text(
+            "INSERT INTO fact (workspace, source, id, event, type, account, target, named,"
+            " recorded_at, fact, priced)"
+            " SELECT :workspace, source, id, event, type, account, target,"
+            " ARRAY(SELECT json_array_elements_text(CAST(named AS json))),"
+            " recorded_at, CAST(fact AS json), priced FROM"
+            " unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:events AS text[]),"
+            " CAST(:types AS text[]), CAST(:accounts AS text[]), CAST(:targets AS text[]),"
+            " CAST(:named AS text[]), CAST(:recorded AS timestamptz[]),"
+            " CAST(:facts AS text[]), CAST(:priced AS bytea[]))"
+            " AS u(source, id, event, type, account, target, named, recorded_at, fact, priced)"
+        ),
+        {
+            "workspace": workspace,
+            "sources": [record.fact.source for record in records],
+            "ids": [record.fact.id for record in records],
+            "events": [record.event for record in records],
+            "types": [record.fact.__struct_config__.tag for record in records],
+            "accounts": [account_of(record.fact) for record in records],
+            "targets": [target_of(record.fact) for record in records],
+            "named": [_encode(names).decode() if names else None for names in named],
+            "recorded": [record.recorded_at for record in records],
+            "facts": [record.raw.decode() for record in records],
+            "priced": [
+                None if record.priced is None else encoded((record.priced,))
+                for record in records
+            ],
+        },
+    )
+
+
+async def list_known(tx: Tx, workspace: str, names: Collection[FactName]) -> set[FactName]:
+    """Those of the facts that have been recorded before."""
+    listed = sorted(names)
+    found = await rows(
+        tx,
+        "SELECT u.source, u.id FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]))"
+        " AS u(source, id) WHERE EXISTS (SELECT FROM fact f WHERE f.workspace = :workspace"
+        " AND f.source = u.source AND f.id = u.id)",
+        {"workspace": workspace, **_names(listed)},
+    )
+    return {FactName(row.source, row.id) for row in found}
+
+
+async def list_records(tx: Tx, workspace: str, names: Iterable[FactName]) -> list[RawRecord]:
+    """Every record of each of these facts, whichever account it was sent for."""
+    found = await rows(
+        tx,
+        f"SELECT {RAW} FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]))"
+        " AS u(source, id) JOIN fact f ON f.workspace = :workspace AND f.source = u.source"
+        " AND f.id = u.id ORDER BY f.source, f.id, f.event",
+        {"workspace": workspace, **_names(sorted(set(names)))},
+    )
+    return [_raw(row) for row in found]
+
+
+async def append_contested(tx: Tx, workspace: str, names: Collection[FactName]) -> None:
+    """Note facts of which records of different content came."""
+    if names:
+        await tx.execute(
+            text(
+                "INSERT INTO contested (workspace, source, id)"
+                " SELECT :workspace, source, id FROM"
+                " unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, id)"
+                " ON CONFLICT DO NOTHING"
+            ),
+            {"workspace": workspace, **_names(sorted(names))},
+        )
+
+
+async def list_contested(
+    tx: Tx, workspace: str, *, known_at: datetime | None = None
+) -> list[RawRecord]:
+    """Every record of the contested facts, up to `known_at` if given."""
+    found = await rows(
+        tx,
+        f"SELECT {RAW} FROM contested c JOIN fact f ON f.workspace = c.workspace"
+        " AND f.source = c.source AND f.id = c.id WHERE c.workspace = :workspace"
+        " AND (CAST(:known_at AS timestamptz) IS NULL OR f.recorded_at <= :known_at)"
+        " ORDER BY f.source, f.id, f.recorded_at, f.event",
+        {"workspace": workspace, "known_at": known_at},
+    )
+    return [_raw(row) for row in found]
+
+
+async def list_states(tx: Tx, workspace: str, accounts: Collection[str]) -> list[StateRow]:
+    """The records of subscription states that were sent for these accounts."""
+    found = await rows(
+        tx,
+        "SELECT source, id, event, account, recorded_at, priced,"
+        " CASE WHEN priced IS NULL THEN fact::text END AS raw FROM fact"
+        " WHERE workspace = :workspace AND account = ANY(CAST(:accounts AS text[]))"
+        " AND type = 'subscription_state'",
+        {"workspace": workspace, "accounts": sorted(accounts)},
+    )
+    return [
+        StateRow(
+            FactName(row[0], row[1]),
+            row[2],
+            row[3],
+            row[4],
+            None if row[5] is None else decoded(row[5])[0],
+            row[6],
+        )
+        for row in found
+    ]
+
+
+async def list_voids(tx: Tx, workspace: str, accounts: Collection[str]) -> list[RawRecord]:
+    """The voids of the accounts' states, and the voids of these, as deep as they go."""
+    found = await rows(
+        tx,
+        "WITH RECURSIVE withdrawn AS ("
+        " SELECT v.source, v.id FROM fact f JOIN fact v ON v.workspace = f.workspace"
+        "   AND v.source = f.source AND v.target = f.id AND v.type = 'void'"
+        "   WHERE f.workspace = :workspace AND f.account = ANY(CAST(:accounts AS text[]))"
+        "   AND f.type = 'subscription_state'"
+        " UNION SELECT v.source, v.id FROM withdrawn w JOIN fact v ON v.workspace = :workspace"
+        "   AND v.source = w.source AND v.target = w.id AND v.type = 'void')"
+        f" SELECT {RAW} FROM withdrawn w JOIN fact f ON f.workspace = :workspace"
+        " AND f.source = w.source AND f.id = w.id AND f.type = 'void'",
+        {"workspace": workspace, "accounts": sorted(accounts)},
+    )
+    return [_raw(row) for row in found]
+
+
+async def list_objects(tx: Tx, workspace: str, object_ids: Collection[str]) -> list[RawRecord]:
+    """The records that describe these objects of providers."""
+    if not object_ids:
+        return []
+    found = await rows(
+        tx,
+        f"SELECT {RAW} FROM fact f WHERE f.workspace = :workspace"
+        " AND f.target = ANY(CAST(:targets AS text[])) AND f.type = 'provider_object'",
+        {"workspace": workspace, "targets": sorted(object_ids)},
+    )
+    return [_raw(row) for row in found]
+
+
+async def list_accounts_voided(tx: Tx, workspace: str, voids: Collection[FactName]) -> set[str]:
+    """The accounts of the states that these voids withdraw, or give back by voiding a void."""
+    if not voids:
+        return set()
+    found = await rows(
+        tx,
+        "WITH RECURSIVE reached AS ("
+        " SELECT f.source, f.id, f.target, f.type, f.account FROM"
+        "   unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, id)"
+        "   JOIN fact f ON f.workspace = :workspace AND f.source = u.source AND f.id = u.id"
+        " UNION SELECT f.source, f.id, f.target, f.type, f.account FROM reached r"
+        "   JOIN fact f ON f.workspace = :workspace AND f.source = r.source"
+        "   AND f.id = r.target WHERE r.type = 'void')"
+        " SELECT DISTINCT account FROM reached WHERE type = 'subscription_state'",
+        {"workspace": workspace, **_names(sorted(voids))},
+    )
+    return {row.account for row in found}
+
+
+async def list_accounts_naming(tx: Tx, workspace: str, object_ids: Collection[str]) -> set[str]:
+    """The accounts whose states name one of these objects."""
+    if not object_ids:
+        return set()
+    found = await rows(
+        tx,
+        "SELECT DISTINCT account FROM fact WHERE workspace = :workspace"
+        " AND named && CAST(:named AS text[])",
+        {"workspace": workspace, "named": sorted(object_ids)},
+    )
+    return {row.account for row in found}
+
+
+async def list_discounts_of(tx: Tx, workspace: str, coupons: Collection[str]) -> set[str]:
+    """Ids of the discounts that only name one of these coupons."""
+    if not coupons:
+        return set()
+    found = await rows(
+        tx,
+        "SELECT DISTINCT target FROM fact WHERE workspace = :workspace"
+        " AND type = 'provider_object' AND account IS NULL"
+        " AND coalesce(fact #>> '{object,source,coupon}', fact #>> '{object,coupon}')"
+        "   = ANY(CAST(:coupons AS text[]))",
+        {"workspace": workspace, "coupons": sorted(coupons)},
+    )
+    return {row.target for row in found}
+
+
+async def list_accounts_of(
+    tx: Tx, workspace: str, names: Collection[FactName]
+) -> dict[str, datetime]:
+    """The accounts that states under these names were sent for, each with since when."""
+    if not names:
+        return {}
+    found = await rows(
+        tx,
+        "SELECT f.account, min(f.recorded_at) AS since FROM"
+        " unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, id)"
+        " JOIN fact f ON f.workspace = :workspace AND f.source = u.source AND f.id = u.id"
+        " WHERE f.account IS NOT NULL GROUP BY f.account",
+        {"workspace": workspace, **_names(sorted(names))},
+    )
+    return {row.account: row.since for row in found}
+
+
+async def list_of_types(
+    tx: Tx, workspace: str, types: Sequence[str], *, known_at: datetime | None = None
+) -> list[RawRecord]:
+    """Records of facts of these types, up to `known_at` if given."""
+    found = await rows(
+        tx,
+        f"SELECT {RAW} FROM fact f WHERE f.workspace = :workspace"
+        " AND f.type = ANY(CAST(:types AS text[]))"
+        " AND (CAST(:known_at AS timestamptz) IS NULL OR f.recorded_at <= :known_at)",
+        {"workspace": workspace, "types": list(types), "known_at": known_at},
+    )
+    return [_raw(row) for row in found]
+
+
+async def count_beyond_first(tx: Tx, workspace: str, *, known_at: datetime) -> int:
+    """Records beyond the first of their facts, of those recorded up to `known_at`."""
+    (found,) = await rows(
+        tx,
+        "SELECT count(*) - count(DISTINCT (source, id)) AS beyond FROM fact"
+        " WHERE workspace = :workspace AND recorded_at <= :known_at",
+        {"workspace": workspace, "known_at": known_at},
+    )
+    return int(found.beyond)
+
+
+async def save_owners(
+    tx: Tx, workspace: str, accounts: Mapping[str, str]
+) -> dict[str, str]:
+    """The account of each subscription: the one that has it, else the one that is given."""
+    listed = sorted(accounts)
+    await tx.execute(
+        text(
+            "INSERT INTO subscription (workspace, subscription, account)"
+            " SELECT :workspace, subscription, account FROM"
+            " unnest(CAST(:subscriptions AS text[]), CAST(:accounts AS text[]))"
+            " AS u(subscription, account) ON CONFLICT DO NOTHING"
+        ),
+        {
+            "workspace": workspace,
+            "subscriptions": listed,
+            "accounts": [accounts[subscription] for subscription in listed],
+        },
+    )
+    found = await rows(
+        tx,
+        "SELECT subscription, account FROM subscription WHERE workspace = :workspace"
+        " AND subscription = ANY(CAST(:subscriptions AS text[]))",
+        {"workspace": workspace, "subscriptions": listed},
+    )
+    return {row.subscription: row.account for row in found}
+
+
+def _names(names: Sequence[FactName]) -> dict[str, list[str]]:
+    return {"sources": [name.source for name in names], "ids": [name.id for name in names]}
+
+
+def _raw(row: Any) -> RawRecord:
+    return RawRecord(FactName(row.source, row.id), row.event, row.recorded_at, row.raw)
