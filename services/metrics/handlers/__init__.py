@@ -1,13 +1,24 @@
 """Event door of metrics: which events it reads, and which function answers each."""
 
+from dataclasses import replace
+
+from services.metrics.handlers.accounts import accounts_upserted
 from services.metrics.handlers.billing import facts_recorded
+from services.metrics.handlers.settings import workspaces_configured
 from shared.bus.handlers import BatchFold, Lane
 from shared.events import ingest
 from shared.service import CONTROL_LANE
 
-LEDGER = Lane(
-    name="ledger",
-    topics=(ingest.BILLING,),
-    folds=(BatchFold(on=(ingest.BillingFactRecorded,), handle=facts_recorded),),
+SETTINGS = BatchFold(on=(ingest.WorkspaceConfigured,), handle=workspaces_configured)
+FACTS = BatchFold(on=(ingest.BillingFactRecorded,), handle=facts_recorded)
+ACCOUNTS = BatchFold(on=(ingest.AccountUpserted,), handle=accounts_upserted)
+
+CONTROL = replace(
+    CONTROL_LANE,
+    folds=tuple(
+        SETTINGS if ingest.WorkspaceConfigured in fold.types else fold
+        for fold in CONTROL_LANE.folds
+    ),
 )
-LANES = (CONTROL_LANE, LEDGER)
+LEDGER = Lane(name="ledger", topics=(ingest.BILLING, ingest.ACCOUNTS), folds=(ACCOUNTS, FACTS))
+LANES = (CONTROL, LEDGER)

@@ -5,14 +5,20 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from services.metrics.handlers.booking import digest_of, homes_of, rebook, standing_of
+from services.metrics.handlers.booking import rebook
 from services.metrics.model.identity import FactName
-from services.metrics.model.knowledge import Alias, account_of_customer, named_in
+from services.metrics.model.knowledge import (
+    Alias,
+    account_of_customer,
+    homes_of,
+    named_in,
+    standing_of,
+)
 from services.metrics.model.objects import NO_OBJECTS
 from services.metrics.model.state import PricedState, priced
 from services.metrics.store import accounts, facts
 from services.metrics.store.facts import NewRecord
-from services.metrics.store.ledger import Ledger, add_repeats, load_ledger
+from services.metrics.store.ledger import add_repeats, load_ledger
 from shared.bus.handlers import Batch
 from shared.db import Tx
 from shared.errors import PermanentError
@@ -68,7 +74,6 @@ async def _book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequenc
     await add_repeats(tx, workspace, len(records) - len(names - before))
     repeated = _repeated(records, before)
     more, others = await _told_apart(tx, workspace, records, repeated)
-    ledger = ledger._replace(has_contested=ledger.has_contested or bool(others))
     since = await _touched(tx, workspace, more)
     for account, at in others.items():
         since[account] = min(at, since.get(account, at))
@@ -92,20 +97,15 @@ async def _told_apart(
     """Repeats from conflicts (P22): the records that say something, and accounts in conflict."""
     if not repeated:
         return list(records), {}
-    listed = await facts.list_records(tx, workspace, repeated)
-    stands = {record.event for record in standing_of(listed).values()}
-    contents: defaultdict[FactName, set[str]] = defaultdict(set)
-    for record in listed:
-        contents[record.name].add(digest_of(record))
-    contested = {name for name, digests in contents.items() if len(digests) > 1}
+    standing = standing_of(await facts.list_records(tx, workspace, repeated))
+    stands = {record.event for record in standing.records.values()}
+    contested = {record.name for record in standing.conflicts}
     await facts.append_contested(tx, workspace, contested)
     more = [record for record in records if record.name not in repeated or record.event in stands]
     return more, await facts.list_accounts_of(tx, workspace, contested)
 
 
-async def _touched(
-    tx: Tx, workspace: str, records: Sequence[NewRecord]
-) -> dict[str, datetime]:
+async def _touched(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> dict[str, datetime]:
     """The accounts that the records speak of, each with since when more is known of it."""
     states = [
         (record.fact, record.recorded_at)
@@ -147,9 +147,7 @@ def _note(since: dict[str, datetime], account: str, at: datetime) -> None:
 
 async def _naming(tx: Tx, workspace: str, described: Sequence[NewRecord]) -> set[str]:
     """The accounts whose states name these objects, or discounts of these coupons."""
-    ids = {
-        record.fact.object_id for record in described if isinstance(record.fact, ProviderObject)
-    }
+    ids = {record.fact.object_id for record in described if isinstance(record.fact, ProviderObject)}
     discounts = await facts.list_discounts_of(tx, workspace, ids)
     return await facts.list_accounts_naming(tx, workspace, ids | discounts)
 

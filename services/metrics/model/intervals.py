@@ -40,9 +40,7 @@ class Change(Generic[K, V]):
         return bool(self.added or self.closed or self.removed)
 
 
-def change_to(
-    kept: Sequence[Believed[K, V]], versions: Sequence[Version[K, V]]
-) -> Change[K, V]:
+def change_to(kept: Sequence[Believed[K, V]], versions: Sequence[Version[K, V]]) -> Change[K, V]:
     """What changes in the `kept` rows when `versions`, by record time, take over from the first on.
 
     `kept` holds all rows that are believed at some time from the first version's on.

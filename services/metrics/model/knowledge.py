@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.metrics.model.identity import FactName, voided
+from services.metrics.model.identity import FactName, Record, in_force, judged, voided
 from services.metrics.model.intervals import Version
 from services.metrics.model.objects import objects_of
 from services.metrics.model.state import PricedState, priced
@@ -24,10 +24,19 @@ from shared.events.billing import (
     SubscriptionState,
     Void,
 )
-from shared.events.facts import fact_of
+from shared.events.facts import content_digest, fact_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALIASED_SOURCE = "stripe"  # events.md 4: its customer ids are mapped to accounts
+
+
+class RawRecord(NamedTuple):
+    """A fact as an event brought it, word for word."""
+
+    name: FactName
+    event: str
+    recorded_at: datetime
+    raw: str
 
 
 class StateRecord(NamedTuple):
@@ -96,9 +105,12 @@ def _instants(knowledge: Knowledge, since: datetime) -> list[datetime]:
 
 def timeline_at(knowledge: Knowledge, known_at: datetime) -> tuple[Step, ...]:
     """The account's steps by what was recorded up to and at `known_at` (P21)."""
-    gone = voided(
-        record.void for record in knowledge.voids if record.recorded_at <= known_at
-    )
+    return timeline_of(states_at(knowledge, known_at))
+
+
+def states_at(knowledge: Knowledge, known_at: datetime) -> list[PricedState]:
+    """The account's states that counted by then, with what they were worth by then."""
+    gone = voided(record.void for record in knowledge.voids if record.recorded_at <= known_at)
     aliases = [alias for alias in knowledge.aliases if alias.recorded_at <= known_at]
     standing = [
         record
@@ -107,20 +119,23 @@ def timeline_at(knowledge: Knowledge, known_at: datetime) -> tuple[Step, ...]:
         and record.name not in gone
         and home_of(record, aliases) == knowledge.account
     ]
-    return timeline_of(_priced(standing, knowledge.objects, known_at))
+    return list(_priced(standing, knowledge.objects, known_at))
 
 
 def _priced(
     records: Iterable[StateRecord], described: Sequence[ObjectRecord], known_at: datetime
 ) -> Iterable[PricedState]:
-    objects = objects_of(
-        record.described for record in described if record.recorded_at <= known_at
-    )
+    objects = objects_of(record.described for record in described if record.recorded_at <= known_at)
     for record in records:
         if record.priced is not None:
             yield record.priced
         elif record.state is not None:
             yield priced(record.state, objects)
+
+
+def unresolved_at(knowledge: Knowledge, known_at: datetime) -> set[str]:
+    """Ids of the objects that states name and nobody had told of by then."""
+    return {name for state in states_at(knowledge, known_at) for name in state.unresolved}
 
 
 def home_of(record: StateRecord, aliases: Sequence[Alias]) -> str:
@@ -134,6 +149,57 @@ def account_of_customer(customer: str, aliases: Iterable[Alias]) -> str:
     """The account that a customer was last said to be; itself where nobody said one."""
     told = [alias for alias in aliases if alias.customer == customer]
     return max(told, key=lambda alias: (alias.at, alias.event)).account if told else customer
+
+
+def homes_of(account: str, aliases: Iterable[Alias]) -> set[str]:
+    """Every account that facts sent for `account` belong to, or did at some time."""
+    told = {alias.account for alias in aliases if alias.customer == account}
+    return {account, account_of_customer(account, aliases), *told}
+
+
+# --- which records stand -------------------------------------------------------------------------
+
+
+class Standing(NamedTuple):
+    """The record of each fact that stands, and those that said something else under its name."""
+
+    records: Mapping[FactName, RawRecord]
+    conflicts: Sequence[RawRecord]
+
+
+def standing_of(records: Iterable[RawRecord]) -> Standing:
+    """The first recorded of each fact (P22), whatever came first."""
+    by_name: dict[FactName, list[RawRecord]] = {}
+    for record in records:
+        by_name.setdefault(record.name, []).append(record)
+    standing = {name: listed[0] for name, listed in by_name.items()}
+    conflicts: list[RawRecord] = []
+    for name, listed in by_name.items():
+        if len(listed) > 1:
+            standing[name], others = _first_of(listed)
+            conflicts += others
+    return Standing(standing, conflicts)
+
+
+def _first_of(records: Sequence[RawRecord]) -> tuple[RawRecord, list[RawRecord]]:
+    by_place = {(digest_of(record), record.recorded_at): record for record in records}
+    judgement = judged(Record(records[0].name, *place) for place in by_place)
+    found = [by_place[one.digest, one.recorded_at] for one in judgement.conflicts]
+    (first,) = judgement.standing
+    return by_place[first.digest, first.recorded_at], found
+
+
+def digest_of(record: RawRecord) -> str:
+    """What stands for the content of a record, `recorded_at` apart."""
+    return content_digest(record.raw.encode(), read_again(record.raw))
+
+
+def facts_in_force(records: Iterable[RawRecord]) -> list[AnyFact]:
+    """The facts that stand and that no void among the records withdraws, voids left out."""
+    return in_force(
+        with_record_time(read_again(record.raw), record.recorded_at)
+        for record in standing_of(records).records.values()
+    )
 
 
 # --- what a fact speaks of -----------------------------------------------------------------------

@@ -8,23 +8,12 @@ import msgspec
 from sqlalchemy import text
 
 from services.metrics.model.knowledge import Alias
+from services.metrics.model.profile import Profile, Told
 from shared.db import Tx, rows
 
 
-class Told(NamedTuple):
-    """A value, when it was said, and by which event; two at one instant go by event id."""
-
-    value: Any
-    at: datetime
-    event: str
-
-
-Profile = Mapping[str, Told]
-"""Fields by name. A field that nobody named is absent: unknown, never empty."""
-
-
 class Account(NamedTuple):
-    """What decides where an account is counted."""
+    """What decides where an account is counted; `counted`: walk-through accounts are not."""
 
     segment: str | None
     counted: bool
@@ -61,14 +50,10 @@ async def load_accounts(tx: Tx, workspace: str, accounts: Collection[str]) -> di
         " WHERE workspace = :workspace AND account = ANY(CAST(:accounts AS text[]))",
         {"workspace": workspace, "accounts": listed},
     )
-    return {
-        row.account: Account(row.segment, row.counted, tuple(row.currencies)) for row in found
-    }
+    return {row.account: Account(row.segment, row.counted, tuple(row.currencies)) for row in found}
 
 
-async def save_currencies(
-    tx: Tx, workspace: str, currencies: Mapping[str, Sequence[str]]
-) -> None:
+async def save_currencies(tx: Tx, workspace: str, currencies: Mapping[str, Sequence[str]]) -> None:
     """Note which currencies accounts have ever had."""
     if currencies:
         await tx.execute(

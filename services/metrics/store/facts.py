@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import text
 
 from services.metrics.model.identity import FactName
-from services.metrics.model.knowledge import named_in, target_of
+from services.metrics.model.knowledge import RawRecord, named_in, target_of
 from services.metrics.model.state import PricedState, decoded, encoded
 from shared.db import Tx, rows
 from shared.events.billing import AnyFact, account_of
@@ -29,15 +30,6 @@ class NewRecord(NamedTuple):
         return FactName(self.fact.source, self.fact.id)
 
 
-class RawRecord(NamedTuple):
-    """A record as it stands in the table."""
-
-    name: FactName
-    event: str
-    recorded_at: datetime
-    raw: str
-
-
 class StateRow(NamedTuple):
     """A record of a subscription's state. `raw` only where objects have to price it."""
 
@@ -47,6 +39,15 @@ class StateRow(NamedTuple):
     recorded_at: datetime
     priced: PricedState | None
     raw: str | None
+
+
+class FactType(StrEnum):
+    """The types that are read by type: the others are read by account."""
+
+    FX_RATE = "fx_rate"
+    SALES_AND_MARKETING = "sales_and_marketing"
+    ACQUISITION_COST = "acquisition_cost"
+    NPS_RESPONSE = "nps_response"
 
 
 RAW = "f.source, f.id, f.event, f.recorded_at, f.fact::text AS raw"
@@ -82,8 +83,7 @@ async def append_records(tx: Tx, workspace: str, records: Sequence[NewRecord]) -
             "recorded": [record.recorded_at for record in records],
             "facts": [record.raw.decode() for record in records],
             "priced": [
-                None if record.priced is None else encoded((record.priced,))
-                for record in records
+                None if record.priced is None else encoded((record.priced,)) for record in records
             ],
         },
     )
@@ -168,18 +168,25 @@ async def list_states(tx: Tx, workspace: str, accounts: Collection[str]) -> list
 
 async def list_voids(tx: Tx, workspace: str, accounts: Collection[str]) -> list[RawRecord]:
     """The voids of the accounts' states, and the voids of these, as deep as they go."""
+    return await _withdrawn(
+        tx,
+        "f.account = ANY(CAST(:accounts AS text[])) AND f.type = 'subscription_state'",
+        {"workspace": workspace, "accounts": sorted(accounts)},
+    )
+
+
+async def _withdrawn(tx: Tx, which: str, arguments: Mapping[str, Any]) -> list[RawRecord]:
     found = await rows(
         tx,
         "WITH RECURSIVE withdrawn AS ("
         " SELECT v.source, v.id FROM fact f JOIN fact v ON v.workspace = f.workspace"
         "   AND v.source = f.source AND v.target = f.id AND v.type = 'void'"
-        "   WHERE f.workspace = :workspace AND f.account = ANY(CAST(:accounts AS text[]))"
-        "   AND f.type = 'subscription_state'"
+        f"   WHERE f.workspace = :workspace AND {which}"
         " UNION SELECT v.source, v.id FROM withdrawn w JOIN fact v ON v.workspace = :workspace"
         "   AND v.source = w.source AND v.target = w.id AND v.type = 'void')"
         f" SELECT {RAW} FROM withdrawn w JOIN fact f ON f.workspace = :workspace"
         " AND f.source = w.source AND f.id = w.id AND f.type = 'void'",
-        {"workspace": workspace, "accounts": sorted(accounts)},
+        arguments,
     )
     return [_raw(row) for row in found]
 
@@ -262,17 +269,22 @@ async def list_accounts_of(
 
 
 async def list_of_types(
-    tx: Tx, workspace: str, types: Sequence[str], *, known_at: datetime | None = None
+    tx: Tx, workspace: str, types: Sequence[FactType], *, known_at: datetime | None = None
 ) -> list[RawRecord]:
-    """Records of facts of these types, up to `known_at` if given."""
+    """Records of facts of these types and of their voids, up to `known_at` if given."""
+    # Written out, for the index that holds these few types alone.
+    which = f"f.type IN ({', '.join(repr(str(kind)) for kind in types)})"
     found = await rows(
         tx,
-        f"SELECT {RAW} FROM fact f WHERE f.workspace = :workspace"
-        " AND f.type = ANY(CAST(:types AS text[]))"
-        " AND (CAST(:known_at AS timestamptz) IS NULL OR f.recorded_at <= :known_at)",
-        {"workspace": workspace, "types": list(types), "known_at": known_at},
+        f"SELECT {RAW} FROM fact f WHERE f.workspace = :workspace AND {which}",
+        {"workspace": workspace},
     )
-    return [_raw(row) for row in found]
+    voids = await _withdrawn(tx, which, {"workspace": workspace})
+    return [
+        record
+        for record in (*map(_raw, found), *voids)
+        if known_at is None or record.recorded_at <= known_at
+    ]
 
 
 async def count_beyond_first(tx: Tx, workspace: str, *, known_at: datetime) -> int:
@@ -286,9 +298,7 @@ async def count_beyond_first(tx: Tx, workspace: str, *, known_at: datetime) -> i
     return int(found.beyond)
 
 
-async def save_owners(
-    tx: Tx, workspace: str, accounts: Mapping[str, str]
-) -> dict[str, str]:
+async def save_owners(tx: Tx, workspace: str, accounts: Mapping[str, str]) -> dict[str, str]:
     """The account of each subscription: the one that has it, else the one that is given."""
     listed = sorted(accounts)
     await tx.execute(

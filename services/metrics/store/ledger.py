@@ -14,7 +14,6 @@ class Ledger(NamedTuple):
 
     workspace: str
     time_zone: str
-    has_contested: bool
 
 
 async def load_ledger(tx: Tx, workspace: str) -> Ledger:
@@ -32,13 +31,7 @@ async def load_ledger(tx: Tx, workspace: str) -> Ledger:
         "SELECT time_zone FROM ledger WHERE workspace = :workspace FOR NO KEY UPDATE",
         {"workspace": workspace},
     )
-    # Asked once the lock is held: an older snapshot might not see what the last writer added.
-    (contested,) = await rows(
-        tx,
-        "SELECT EXISTS (SELECT FROM contested WHERE workspace = :workspace) AS has_some",
-        {"workspace": workspace},
-    )
-    return Ledger(workspace, found.time_zone, contested.has_some)
+    return Ledger(workspace, found.time_zone)
 
 
 async def save_zone(tx: Tx, workspace: str, time_zone: str) -> None:

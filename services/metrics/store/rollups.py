@@ -43,9 +43,7 @@ async def add(tx: Tx, workspace: str, added: Mapping[Cell, Tally]) -> None:
     if not changed:
         return
     standing = await _list_cells(tx, workspace, changed)
-    total = {
-        cell: standing.get(cell, EMPTY).plus(tally) for cell, tally in sorted(changed.items())
-    }
+    total = {cell: standing.get(cell, EMPTY).plus(tally) for cell, tally in sorted(changed.items())}
     await _delete(tx, workspace, [cell for cell, tally in total.items() if tally == EMPTY])
     await _save(tx, workspace, {c: tally for c, tally in total.items() if tally != EMPTY})
 

@@ -17,7 +17,6 @@ ACCOUNTS_AT_ONCE = 500  # bounds the memory of a walk over a workspace, not its 
 StepRow = Believed[datetime, Step]
 
 
-
 def _fraction(amount: Fraction) -> str:
     return f"{amount.numerator}/{amount.denominator}"
 
@@ -149,6 +148,21 @@ async def list_timelines(
     for account, step in found:
         steps[account].append(_decode(step))
     return {account: tuple(listed) for account, listed in steps.items()}
+
+
+async def list_mixed(
+    tx: Tx, workspace: str, *, segment: str | None = None
+) -> list[tuple[Step, ...]]:
+    """The steps of the counted accounts that ever had several currencies: they are few."""
+    found = await rows(
+        tx,
+        "SELECT account FROM account WHERE workspace = :workspace AND counted"
+        " AND cardinality(currencies) > 1"
+        " AND (CAST(:segment AS text) IS NULL OR segment = :segment) ORDER BY account",
+        {"workspace": workspace, "segment": segment},
+    )
+    timelines = await list_timelines(tx, workspace, [row.account for row in found])
+    return list(timelines.values())
 
 
 async def walk_timelines(

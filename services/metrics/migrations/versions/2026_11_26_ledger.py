@@ -11,7 +11,7 @@ down_revision = "2026_11_25_runtime_v2"
 
 LEDGER = (
     "CREATE DOMAIN exact AS text CHECK (VALUE ~ '^-?[0-9]+/[1-9][0-9]*$')",
-    # One row a workspace: whoever writes any of its books holds its lock. Voids, ids in conflict,
+    # One row a workspace: whoever writes its books holds its lock. Voids, contested ids,
     # mappings and rollups cross accounts and partitions, so one writer at a time keeps them whole.
     # `repeats`: records beyond the first of each fact. `time_zone`: the one the rollups are kept in.
     """CREATE TABLE ledger (
@@ -35,7 +35,8 @@ LEDGER = (
         priced bytea,
         PRIMARY KEY (workspace, source, id, event))""",
     "CREATE INDEX fact_of_account ON fact (workspace, account) WHERE account IS NOT NULL",
-    "CREATE INDEX fact_of_workspace ON fact (workspace, type) WHERE account IS NULL",
+    """CREATE INDEX fact_of_type ON fact (workspace, type) WHERE type IN
+        ('fx_rate', 'sales_and_marketing', 'acquisition_cost', 'nps_response')""",
     "CREATE INDEX fact_of_target ON fact (workspace, source, target) WHERE target IS NOT NULL",
     "CREATE INDEX fact_naming ON fact USING gin (named) WHERE named IS NOT NULL",
     # Facts of which records of different content came; the first recorded one stands.

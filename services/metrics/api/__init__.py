@@ -1,0 +1,9 @@
+"""HTTP door of metrics: every route stands under /v1, and shows one workspace only, the key's."""
+
+from fastapi import APIRouter
+
+from services.metrics.api import accounts, cohorts, months, movements, points
+
+router = APIRouter(prefix="/v1", tags=["metrics"])
+for part in (months, movements, points, cohorts, accounts):
+    router.include_router(part.router)

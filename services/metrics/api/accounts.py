@@ -1,0 +1,105 @@
+"""Route of one account: what it is worth, what is agreed and at risk, and the facts behind it."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field
+
+from services.metrics.api.bodies import ViewBody, view_fields
+from services.metrics.api.parameters import KnownAt, known_at_of
+from services.metrics.model.calendar import month_at
+from services.metrics.model.committed import committed
+from services.metrics.model.identity import FactName
+from services.metrics.model.knowledge import unresolved_at
+from services.metrics.model.money import Amounts, shown, worth
+from services.metrics.model.timeline import amounts_at, first_paid_at, past_due_at
+from services.metrics.store import reports, steps
+from services.metrics.store.knowledge import get_knowledge
+from shared.auth import Reading
+from shared.http import NotFound, Problem, Transaction
+
+router = APIRouter()
+
+
+class AccountUnknown(NotFound):
+    """No fact of this workspace speaks of this account."""
+
+    code: ClassVar[str] = "account_unknown"
+
+
+class StepBody(BaseModel):
+    """From `at` on the account is worth `mrr`."""
+
+    at: datetime = Field(description="When it took effect, or will.")
+    mrr: dict[str, str] = Field(description="Minor units by currency.")
+    past_due: dict[str, str] = Field(description="The part of it whose payment is overdue.")
+    reason: str = Field(description="Why, in words; advisory.")
+    facts: list[str] = Field(description="Ids of the facts behind it.")
+
+
+class AccountBody(ViewBody):
+    """An account's books."""
+
+    account: str = Field(description="The account.")
+    mrr: str = Field(description="Now, minor units of the reporting currency.")
+    committed: str = Field(description="Once all known schedules have run.")
+    at_risk: str = Field(description="The part of the MRR whose payment is overdue.")
+    first_paid_at: datetime | None = Field(description="When it first had MRR.")
+    steps: list[StepBody] = Field(description="By time, scheduled ones too.")
+    unresolved: list[str] = Field(
+        description="Provider's objects that a state names and nobody has told yet."
+    )
+
+
+@router.get(
+    "/revenue/accounts/{account:path}",
+    summary="An account's books",
+    responses={404: {"model": Problem, "description": "account_unknown"}},
+)
+async def get_account(
+    request: Request,
+    caller: Reading,
+    tx: Transaction,
+    account: Annotated[str, Path(description="The account's id.", examples=["acme"])],
+    known_at: KnownAt = None,
+) -> AccountBody:
+    """What the account is worth now, or was with what was known at `known_at`."""
+    known_until = await reports.get_known_until(tx)
+    view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
+    # PostgreSQL keeps no NUL in a text, so no account has one in its id.
+    names = [] if "\0" in account else [account]
+    timelines = await steps.list_timelines(tx, view.workspace, names, known_at=view.known_at)
+    timeline = timelines.get(account, ())
+    known = await get_knowledge(tx, view.workspace, names)
+    if account not in known or not known[account].states:
+        raise AccountUnknown(f"account {account!r} has no billing fact in this workspace")
+    at: datetime = view.known_at or request.app.state.clock()
+    month = month_at(at, view.zone)
+    return AccountBody(
+        **view_fields(view, known_until),
+        account=account,
+        mrr=shown(worth(amounts_at(timeline, at), view.rates, month)),
+        committed=shown(worth(committed(timeline), view.rates, month)),
+        at_risk=shown(worth(past_due_at(timeline, at), view.rates, month)),
+        first_paid_at=first_paid_at(timeline),
+        steps=[
+            StepBody(
+                at=step.at,
+                mrr=_shown(step.mrr),
+                past_due=_shown(step.past_due),
+                reason=step.reason,
+                facts=_ids(step.facts),
+            )
+            for step in timeline
+        ],
+        unresolved=sorted(unresolved_at(known[account], at)),
+    )
+
+
+def _shown(amounts: Amounts) -> dict[str, str]:
+    return {currency: shown(amount) for currency, amount in sorted(amounts.items())}
+
+
+def _ids(names: tuple[FactName, ...]) -> list[str]:
+    return [name.id for name in names]

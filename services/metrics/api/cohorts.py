@@ -1,0 +1,75 @@
+"""Route of the cohorts: accounts by the month of their first paid MRR, and what became of them."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from services.metrics.api.bodies import AMOUNT, RATIO, ViewBody, amount, view_fields
+from services.metrics.api.parameters import Accounts, KnownAt, Months, known_at_of
+from services.metrics.model.cohorts import Cohort
+from services.metrics.model.money import ratio, shown
+from services.metrics.store import reports
+from services.metrics.store.cohorts import get_cohorts
+from shared.auth import Reading
+from shared.http import Transaction
+
+router = APIRouter()
+
+
+class CohortMonthBody(BaseModel):
+    """A cohort at the end of a month."""
+
+    customers: int = Field(description="Members with MRR then.")
+    mrr: str = Field(description=f"Their MRR. {AMOUNT}")
+    logo_retention: float | None = Field(description=f"customers / size. {RATIO}")
+    ndr: float | None = Field(description=f"mrr / base_mrr at that month's rates. {RATIO}")
+
+
+class CohortBody(BaseModel):
+    """Who first paid in one month."""
+
+    size: int = Field(description="Members, those who left in the first month too.")
+    base_mrr: str = Field(description="The sum of their first paid MRR.")
+    rows: dict[str, CohortMonthBody] = Field(description="By month, from the first to `to`.")
+    cac: str | None = Field(description="Acquisition costs / size; null where none is known.")
+    nps: float | None = Field(description="-100 to 100, latest answer of each respondent.")
+    ltv: str | None = Field(description="MRR per live account x margin / (lost / at risk).")
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> "CohortBody":
+        """The cohort, shown."""
+        return cls(
+            size=cohort.size,
+            base_mrr=shown(cohort.base_mrr),
+            rows={
+                str(month): CohortMonthBody(
+                    customers=row.customers,
+                    mrr=shown(row.mrr),
+                    logo_retention=ratio(row.logo_retention),
+                    ndr=ratio(row.ndr),
+                )
+                for month, row in cohort.rows.items()
+            },
+            cac=amount(cohort.cac),
+            nps=ratio(cohort.nps),
+            ltv=amount(cohort.ltv),
+        )
+
+
+class CohortsBody(ViewBody):
+    """The cohorts that began in a span."""
+
+    cohorts: dict[str, CohortBody] = Field(description="By the month they began in.")
+
+
+@router.get("/revenue/cohorts", summary="Cohorts by first paid month")
+async def list_cohorts(
+    caller: Reading, tx: Transaction, span: Months, group: Accounts, known_at: KnownAt = None
+) -> CohortsBody:
+    """The cohorts that began from `from` to `to`, with rows up to `to`."""
+    known_until = await reports.get_known_until(tx)
+    view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
+    cohorts = await get_cohorts(tx, view, span.first, span.last, group)
+    return CohortsBody(
+        **view_fields(view, known_until),
+        cohorts={str(month): CohortBody.of(cohort) for month, cohort in cohorts.items()},
+    )

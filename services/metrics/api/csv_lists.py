@@ -1,0 +1,41 @@
+"""Lists as CSV: whole, not paged, and safe to open in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+
+from fastapi.responses import StreamingResponse
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_response(
+    header: Sequence[str], chunks: AsyncIterator[list[Sequence[object]]]
+) -> StreamingResponse:
+    """The header and the lines of all chunks."""
+    return StreamingResponse(_lines(header, chunks), media_type="text/csv; charset=utf-8")
+
+
+async def _lines(
+    header: Sequence[str], chunks: AsyncIterator[list[Sequence[object]]]
+) -> AsyncIterator[str]:
+    yield _written([header])
+    async for chunk in chunks:
+        yield _written(chunk)
+
+
+def _written(lines: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([cell(value) for value in line] for line in lines)
+    return text.getvalue()
+
+
+def cell(value: object) -> object:
+    """A text that no spreadsheet takes for a formula; a negative amount stays a number."""
+    if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
+        return value
+    return value if _is_number(value) else f"'{value}"
+
+
+def _is_number(text: str) -> bool:
+    return text.startswith("-") and text[1:].replace(".", "", 1).isdigit()

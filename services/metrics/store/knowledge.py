@@ -1,0 +1,138 @@
+"""Loads what is known of accounts, out of every record that may speak of them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import cast
+
+from services.metrics.model.identity import FactName
+from services.metrics.model.knowledge import (
+    Alias,
+    Knowledge,
+    ObjectRecord,
+    RawRecord,
+    StateRecord,
+    VoidRecord,
+    coupons_named,
+    named_in,
+    read_again,
+    standing_of,
+    with_record_time,
+)
+from services.metrics.store import accounts, facts
+from services.metrics.store.facts import StateRow
+from shared.db import Tx
+from shared.events.billing import ProviderObject, SubscriptionState, Void
+
+
+async def get_knowledge(tx: Tx, workspace: str, wanted: Collection[str]) -> dict[str, Knowledge]:
+    """All that may speak of each of the accounts, whenever it became known."""
+    aliases = await accounts.list_aliases(tx, workspace, wanted)
+    sent_for = {*wanted, *(alias.customer for alias in aliases)}
+    listed = await facts.list_states(tx, workspace, sent_for)
+    contested = await _contested(tx, workspace)
+    states = _first_states(listed, contested)
+    voids = _first_voids(await facts.list_voids(tx, workspace, sent_for), contested)
+    objects = await _objects(tx, workspace, states)
+    by_account: defaultdict[str, list[StateRecord]] = defaultdict(list)
+    for state in states:
+        by_account[state.account].append(state)
+    said: defaultdict[str, list[Alias]] = defaultdict(list)
+    for alias in aliases:
+        said[alias.customer].append(alias)
+    return {
+        account: _knowledge(account, by_account, said, aliases, voids, objects)
+        for account in wanted
+    }
+
+
+def _knowledge(
+    account: str,
+    by_account: Mapping[str, Sequence[StateRecord]],
+    said: Mapping[str, Sequence[Alias]],
+    aliases: Sequence[Alias],
+    voids: Sequence[VoidRecord],
+    objects: Sequence[ObjectRecord],
+) -> Knowledge:
+    customers = {account, *(alias.customer for alias in aliases if alias.account == account)}
+    states = [state for customer in sorted(customers) for state in by_account.get(customer, ())]
+    names = {state.name for state in states}
+    return Knowledge(
+        account=account,
+        states=states,
+        voids=_voids_of(names, voids),
+        objects=objects if any(state.priced is None for state in states) else (),
+        aliases=[alias for customer in customers for alias in said.get(customer, ())],
+    )
+
+
+def _voids_of(names: set[FactName], voids: Sequence[VoidRecord]) -> list[VoidRecord]:
+    """The voids of these facts, and the voids of those voids."""
+    reached, found = set(names), []
+    waiting = list(voids)
+    while hit := [v for v in waiting if FactName(v.void.source, v.void.target) in reached]:
+        found += hit
+        reached = {FactName(v.void.source, v.void.id) for v in hit}
+        waiting = [v for v in waiting if v not in hit]
+    return found
+
+
+async def _contested(tx: Tx, workspace: str) -> dict[FactName, RawRecord]:
+    """The record that stands of each contested fact: they are few."""
+    return dict(standing_of(await facts.list_contested(tx, workspace)).records)
+
+
+def _first_states(
+    listed: Sequence[StateRow], contested: Mapping[FactName, RawRecord]
+) -> list[StateRecord]:
+    first: dict[FactName, StateRow] = {}
+    for row in listed:
+        if row.name in contested and contested[row.name].event != row.event:
+            continue
+        if row.name not in first or row.recorded_at < first[row.name].recorded_at:
+            first[row.name] = row
+    return [
+        StateRecord(
+            row.name,
+            row.account,
+            row.recorded_at,
+            row.priced,
+            None if row.raw is None else cast("SubscriptionState", read_again(row.raw)),
+        )
+        for row in first.values()
+    ]
+
+
+def _first_voids(
+    listed: Sequence[RawRecord], contested: Mapping[FactName, RawRecord]
+) -> list[VoidRecord]:
+    first: dict[FactName, RawRecord] = {}
+    for row in listed:
+        if row.name in contested and contested[row.name].event != row.event:
+            continue
+        if row.name not in first or row.recorded_at < first[row.name].recorded_at:
+            first[row.name] = row
+    return [
+        VoidRecord(
+            cast("Void", with_record_time(read_again(row.raw), row.recorded_at)),
+            row.recorded_at,
+        )
+        for row in first.values()
+    ]
+
+
+async def _objects(tx: Tx, workspace: str, states: Sequence[StateRecord]) -> list[ObjectRecord]:
+    """The objects that states name, and the coupons that discounts among these name."""
+    named = {name for state in states if state.state is not None for name in named_in(state.state)}
+    described = _described(await facts.list_objects(tx, workspace, named))
+    coupons = coupons_named(record.described for record in described) - named
+    return described + _described(await facts.list_objects(tx, workspace, coupons))
+
+
+def _described(listed: Iterable[RawRecord]) -> list[ObjectRecord]:
+    return [
+        ObjectRecord(
+            cast("ProviderObject", with_record_time(read_again(row.raw), row.recorded_at)),
+            row.recorded_at,
+        )
+        for row in sorted(listed, key=lambda row: (row.recorded_at, row.event))
+    ]
