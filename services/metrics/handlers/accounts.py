@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from services.metrics.handlers.booking import add_timeline, rebook
+from services.metrics.handlers.booking import Touch, Touches, add_timeline, rebook, touch
+from services.metrics.handlers.publishing import publish
+from services.metrics.model.announcements import Cause
 from services.metrics.model.knowledge import Alias, homes_of
 from services.metrics.model.profile import Profile, customer_in, told_by, with_told
 from services.metrics.model.tally import Tally
@@ -24,11 +25,12 @@ async def accounts_upserted(tx: Tx, batch: Batch) -> Sequence[Caused]:
     for received in batch:
         if received.envelope.subject is not None and (told := told_by(received)):
             by_workspace[received.envelope.workspace].append(_telling(received, told))
+    caused: list[Caused] = []
     for workspace, tellings in sorted(by_workspace.items()):
         ledger = await load_ledger(tx, workspace)
         await _keep(tx, ledger, tellings)
-        await _map(tx, ledger, tellings)
-    return ()
+        caused += await _map(tx, ledger, tellings)
+    return caused
 
 
 def _telling(received: Received[Any], told: Mapping[str, Any]) -> Telling:
@@ -73,7 +75,7 @@ async def _count_elsewhere(
     await rollups.add(tx, ledger.workspace, added)
 
 
-async def _map(tx: Tx, ledger: Ledger, tellings: Sequence[Telling]) -> None:
+async def _map(tx: Tx, ledger: Ledger, tellings: Sequence[Telling]) -> list[Caused]:
     """Facts of a customer belong to the account that was last said to be it, earlier ones too."""
     said = [
         Alias(customer, telling.account, telling.event, telling.at, telling.recorded_at)
@@ -81,12 +83,14 @@ async def _map(tx: Tx, ledger: Ledger, tellings: Sequence[Telling]) -> None:
         if (customer := customer_in(telling.told)) is not None
     ]
     if not said:
-        return
+        return []
     workspace = ledger.workspace
     await accounts.append_aliases(tx, workspace, said)
     aliases = await accounts.list_aliases(tx, workspace, {alias.customer for alias in said})
-    since: dict[str, datetime] = {}
+    touches: Touches = {}
     for alias in said:
         for account in homes_of(alias.customer, aliases):
-            since[account] = min(alias.recorded_at, since.get(account, alias.recorded_at))
-    await rebook(tx, ledger, since)
+            touch(touches, account, Touch(alias.recorded_at, Cause.MAPPING, alias.event))
+    rebooked = await rebook(tx, ledger, touches)
+    now = max(telling.recorded_at for telling in tellings)
+    return await publish(tx, workspace, rebooked, now=now)

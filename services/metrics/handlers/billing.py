@@ -1,11 +1,13 @@
 """Billing facts as they come: kept, told from repeats and conflicts, and booked."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-from services.metrics.handlers.booking import rebook
+from services.metrics.handlers.booking import Touch, Touches, rebook, touch
+from services.metrics.handlers.publishing import publish
+from services.metrics.model.announcements import Cause
 from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import (
     Alias,
@@ -52,6 +54,7 @@ def _record(received: Received[BillingFactRecorded]) -> NewRecord:
     fact = fact_of(raw, received_at=received.appended_at)
     return NewRecord(
         event=received.envelope.id,
+        appended_at=received.appended_at,
         recorded_at=received.event.recorded_at or received.appended_at,
         raw=raw,
         fact=fact,
@@ -73,12 +76,9 @@ async def _book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequenc
     await facts.append_records(tx, workspace, records)
     await add_repeats(tx, workspace, len(records) - len(names - before))
     repeated = _repeated(records, before)
-    more, others = await _told_apart(tx, workspace, records, repeated)
-    since = await _touched(tx, workspace, more)
-    for account, at in others.items():
-        since[account] = min(at, since.get(account, at))
-    await rebook(tx, ledger, since)
-    return ()
+    touches = await _touched(tx, workspace, await _told_apart(tx, workspace, records, repeated))
+    rebooked = await rebook(tx, ledger, touches)
+    return await publish(tx, workspace, rebooked, now=max(record.appended_at for record in records))
 
 
 def _repeated(records: Iterable[NewRecord], before: Collection[FactName]) -> set[FactName]:
@@ -91,73 +91,90 @@ def _repeated(records: Iterable[NewRecord], before: Collection[FactName]) -> set
     return repeated
 
 
+class Saying(NamedTuple):
+    """The records that say something, and since when accounts are in conflict over a name."""
+
+    records: list[NewRecord]
+    contested: Mapping[str, datetime]
+
+
 async def _told_apart(
     tx: Tx, workspace: str, records: Sequence[NewRecord], repeated: Collection[FactName]
-) -> tuple[list[NewRecord], dict[str, datetime]]:
-    """Repeats from conflicts (P22): the records that say something, and accounts in conflict."""
+) -> Saying:
+    """Facts from repeats and conflicts (P22)."""
     if not repeated:
-        return list(records), {}
+        return Saying(list(records), {})
     standing = standing_of(await facts.list_records(tx, workspace, repeated))
     stands = {record.event for record in standing.records.values()}
     contested = {record.name for record in standing.conflicts}
     await facts.append_contested(tx, workspace, contested)
-    more = [record for record in records if record.name not in repeated or record.event in stands]
-    return more, await facts.list_accounts_of(tx, workspace, contested)
+    return Saying(
+        [record for record in records if record.name not in repeated or record.event in stands],
+        await facts.list_accounts_of(tx, workspace, contested),
+    )
 
 
-async def _touched(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> dict[str, datetime]:
-    """The accounts that the records speak of, each with since when more is known of it."""
+async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touches:
+    """The accounts that the records speak of, and how."""
+    touches: Touches = {}
+    await _touch_by_states(tx, workspace, saying.records, touches)
+    last = saying.records[-1].event if saying.records else ""
+    for account, at in saying.contested.items():
+        touch(touches, account, Touch(at, Cause.CORRECTION, last))
+    objects = {
+        record.fact.object_id: Touch(record.recorded_at, Cause.CORRECTION, record.event)
+        for record in reversed(saying.records)
+        if isinstance(record.fact, ProviderObject)
+    }
+    for record in saying.records:
+        if isinstance(record.fact, Void):
+            how = Touch(record.recorded_at, Cause.VOID, record.event)
+            reached = await facts.list_reached(tx, workspace, {record.name})
+            await _touch_homes(tx, workspace, reached.accounts, how, touches)
+            for object_id in reached.object_ids:
+                touch(objects, object_id, how)
+    for object_id, how in objects.items():
+        naming = await _naming(tx, workspace, {object_id})
+        await _touch_homes(tx, workspace, naming, how, touches)
+    return touches
+
+
+async def _touch_by_states(
+    tx: Tx, workspace: str, records: Iterable[NewRecord], touches: Touches
+) -> None:
     states = [
-        (record.fact, record.recorded_at)
+        (record.fact, Touch(record.recorded_at, Cause.LATE, record.event))
         for record in records
         if isinstance(record.fact, SubscriptionState)
     ]
-    voids = [record for record in records if isinstance(record.fact, Void)]
-    described = [record for record in records if isinstance(record.fact, ProviderObject)]
-    since: dict[str, datetime] = {}
-    sent_for = {state.account for state, _ in states}
-    aliases = await accounts.list_aliases(tx, workspace, sent_for) if sent_for else []
+    if not states:
+        return
+    aliases = await accounts.list_aliases(tx, workspace, {state.account for state, _ in states})
     await _refuse_moved(tx, workspace, [state for state, _ in states], aliases)
-    for state, recorded_at in states:
+    for state, how in states:
         for account in homes_of(state.account, aliases):
-            _note(since, account, recorded_at)
-    if voids:
-        at = min(record.recorded_at for record in voids)
-        for account in await facts.list_accounts_voided(
-            tx, workspace, {record.name for record in voids}
-        ):
-            await _note_homes(tx, workspace, since, account, at)
-    if described:
-        at = min(record.recorded_at for record in described)
-        for account in await _naming(tx, workspace, described):
-            await _note_homes(tx, workspace, since, account, at)
-    return since
+            touch(touches, account, how)
 
 
-async def _note_homes(
-    tx: Tx, workspace: str, since: dict[str, datetime], account: str, at: datetime
+async def _touch_homes(
+    tx: Tx, workspace: str, sent_for: Collection[str], how: Touch, touches: Touches
 ) -> None:
-    for home in homes_of(account, await accounts.list_aliases(tx, workspace, [account])):
-        _note(since, home, at)
+    aliases = await accounts.list_aliases(tx, workspace, sent_for) if sent_for else []
+    for account in sent_for:
+        for home in homes_of(account, aliases):
+            touch(touches, home, how)
 
 
-def _note(since: dict[str, datetime], account: str, at: datetime) -> None:
-    since[account] = min(at, since.get(account, at))
-
-
-async def _naming(tx: Tx, workspace: str, described: Sequence[NewRecord]) -> set[str]:
+async def _naming(tx: Tx, workspace: str, object_ids: set[str]) -> set[str]:
     """The accounts whose states name these objects, or discounts of these coupons."""
-    ids = {record.fact.object_id for record in described if isinstance(record.fact, ProviderObject)}
-    discounts = await facts.list_discounts_of(tx, workspace, ids)
-    return await facts.list_accounts_naming(tx, workspace, ids | discounts)
+    discounts = await facts.list_discounts_of(tx, workspace, object_ids)
+    return await facts.list_accounts_naming(tx, workspace, object_ids | discounts)
 
 
 async def _refuse_moved(
     tx: Tx, workspace: str, states: Sequence[SubscriptionState], aliases: Sequence[Alias]
 ) -> None:
     """Raise SubscriptionMoved where a subscription was another account's before."""
-    if not states:
-        return
     owners = await facts.save_owners(
         tx, workspace, {state.subscription: state.account for state in reversed(states)}
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from services.metrics.model.announcements import Cause
 from services.metrics.model.intervals import Change, change_to
 from services.metrics.model.knowledge import Knowledge, versions_of
 from services.metrics.model.tally import EMPTY, Tally, tallies_of
@@ -22,47 +23,74 @@ from shared.db import Tx
 ACCOUNTS_AT_ONCE = 500  # bounds memory, not the result
 
 
+class Touch(NamedTuple):
+    """Since when more is known of an account, why, and by which event."""
+
+    since: datetime
+    cause: Cause
+    event: str
+
+    def and_also(self, other: "Touch") -> "Touch":
+        """Both together: what is withdrawn and said anew is a correction (D23)."""
+        return Touch(
+            min(self.since, other.since),
+            self.cause if self.cause is other.cause else Cause.CORRECTION,
+            other.event,
+        )
+
+
+Touches = dict[str, Touch]
+"""By account."""
+
+
+def touch(touches: Touches, account: str, how: Touch) -> None:
+    """Note that an account was touched, once more or for the first time."""
+    touches[account] = touches[account].and_also(how) if account in touches else how
+
+
 class Rebooked(NamedTuple):
     """An account whose steps are not what they were."""
 
     account: str
+    touch: Touch
     before: Timeline
     after: Timeline
     change: Change[datetime, Step]
 
 
-async def rebook(tx: Tx, ledger: Ledger, since: Mapping[str, datetime]) -> list[Rebooked]:
-    """Fold accounts anew, each as more was known of it from an instant on; those that changed."""
-    listed = sorted(since)
+async def rebook(tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]) -> list[Rebooked]:
+    """Fold the touched accounts anew; those that changed."""
+    listed = sorted(touches)
     rebooked: list[Rebooked] = []
     for start in range(0, len(listed), ACCOUNTS_AT_ONCE):
-        chunk = {account: since[account] for account in listed[start : start + ACCOUNTS_AT_ONCE]}
+        chunk = {account: touches[account] for account in listed[start : start + ACCOUNTS_AT_ONCE]}
         rebooked += await _rebook_chunk(tx, ledger, chunk)
     return rebooked
 
 
-async def _rebook_chunk(tx: Tx, ledger: Ledger, since: Mapping[str, datetime]) -> list[Rebooked]:
-    known = await get_knowledge(tx, ledger.workspace, since)
-    kept = await steps.list_believed(tx, ledger.workspace, since, since=min(since.values()))
+async def _rebook_chunk(tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]) -> list[Rebooked]:
+    known = await get_knowledge(tx, ledger.workspace, touches)
+    since = min(how.since for how in touches.values())
+    kept = await steps.list_believed(tx, ledger.workspace, touches, since=since)
     rebooked = [
         booked
-        for account, at in since.items()
-        if (booked := _rebooked(known[account], kept[account], at)) is not None
+        for account, how in touches.items()
+        if (booked := _rebooked(known[account], kept[account], how)) is not None
     ]
     await steps.save_changes(tx, ledger.workspace, {b.account: b.change for b in rebooked})
     await _count(tx, ledger, rebooked)
     return rebooked
 
 
-def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], since: datetime) -> Rebooked | None:
-    versions = versions_of(knowledge, since)
-    standing = [row for row in kept if row.known_to is None or row.known_to >= since]
+def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], how: Touch) -> Rebooked | None:
+    versions = versions_of(knowledge, how.since)
+    standing = [row for row in kept if row.known_to is None or row.known_to >= how.since]
     change = change_to(standing, versions)
     if not change:
         return None
     before = tuple(row.value for row in kept if row.known_to is None)
     after = tuple(step for _, step in sorted(versions[-1].values.items()))
-    return Rebooked(knowledge.account, before, after, change)
+    return Rebooked(knowledge.account, how, before, after, change)
 
 
 async def _count(tx: Tx, ledger: Ledger, rebooked: Collection[Rebooked]) -> None:

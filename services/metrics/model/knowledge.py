@@ -62,6 +62,7 @@ class VoidRecord(NamedTuple):
 class ObjectRecord(NamedTuple):
     """A provider's object as a look-up returned it at some time."""
 
+    name: FactName
     described: ProviderObject
     recorded_at: datetime
 
@@ -119,7 +120,8 @@ def states_at(knowledge: Knowledge, known_at: datetime) -> list[PricedState]:
         and record.name not in gone
         and home_of(record, aliases) == knowledge.account
     ]
-    return list(_priced(standing, knowledge.objects, known_at))
+    described = [record for record in knowledge.objects if record.name not in gone]
+    return list(_priced(standing, described, known_at))
 
 
 def _priced(

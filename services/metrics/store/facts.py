@@ -19,6 +19,7 @@ class NewRecord(NamedTuple):
     """A fact as an event has brought it now. `priced`: what a state comes to by itself."""
 
     event: str
+    appended_at: datetime
     recorded_at: datetime
     raw: bytes
     fact: AnyFact
@@ -175,6 +176,20 @@ async def list_voids(tx: Tx, workspace: str, accounts: Collection[str]) -> list[
     )
 
 
+async def list_voids_of_objects(
+    tx: Tx, workspace: str, names: Collection[FactName]
+) -> list[RawRecord]:
+    """The voids of facts that describe objects, and the voids of these, as deep as they go."""
+    if not names:
+        return []
+    return await _withdrawn(
+        tx,
+        "(f.source, f.id) IN"
+        " (SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[])))",
+        {"workspace": workspace, **_names(sorted(names))},
+    )
+
+
 async def _withdrawn(tx: Tx, which: str, arguments: Mapping[str, Any]) -> list[RawRecord]:
     found = await rows(
         tx,
@@ -204,10 +219,15 @@ async def list_objects(tx: Tx, workspace: str, object_ids: Collection[str]) -> l
     return [_raw(row) for row in found]
 
 
-async def list_accounts_voided(tx: Tx, workspace: str, voids: Collection[FactName]) -> set[str]:
-    """The accounts of the states that these voids withdraw, or give back by voiding a void."""
-    if not voids:
-        return set()
+class Reached(NamedTuple):
+    """What voids withdraw, or give back by voiding a void."""
+
+    accounts: set[str]
+    object_ids: set[str]
+
+
+async def list_reached(tx: Tx, workspace: str, voids: Collection[FactName]) -> Reached:
+    """The accounts whose states these voids withdraw, and the objects they withdraw."""
     found = await rows(
         tx,
         "WITH RECURSIVE reached AS ("
@@ -217,10 +237,14 @@ async def list_accounts_voided(tx: Tx, workspace: str, voids: Collection[FactNam
         " UNION SELECT f.source, f.id, f.target, f.type, f.account FROM reached r"
         "   JOIN fact f ON f.workspace = :workspace AND f.source = r.source"
         "   AND f.id = r.target WHERE r.type = 'void')"
-        " SELECT DISTINCT account FROM reached WHERE type = 'subscription_state'",
+        " SELECT DISTINCT type, account, target FROM reached"
+        " WHERE type IN ('subscription_state', 'provider_object')",
         {"workspace": workspace, **_names(sorted(voids))},
     )
-    return {row.account for row in found}
+    return Reached(
+        {row.account for row in found if row.type == "subscription_state"},
+        {row.target for row in found if row.type == "provider_object"},
+    )
 
 
 async def list_accounts_naming(tx: Tx, workspace: str, object_ids: Collection[str]) -> set[str]:

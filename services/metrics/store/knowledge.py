@@ -1,8 +1,8 @@
 """Loads what is known of accounts, out of every record that may speak of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeVar, cast
 
 from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import (
@@ -23,16 +23,23 @@ from services.metrics.store.facts import StateRow
 from shared.db import Tx
 from shared.events.billing import ProviderObject, SubscriptionState, Void
 
+R = TypeVar("R", StateRow, RawRecord)
+
 
 async def get_knowledge(tx: Tx, workspace: str, wanted: Collection[str]) -> dict[str, Knowledge]:
     """All that may speak of each of the accounts, whenever it became known."""
     aliases = await accounts.list_aliases(tx, workspace, wanted)
     sent_for = {*wanted, *(alias.customer for alias in aliases)}
-    listed = await facts.list_states(tx, workspace, sent_for)
     contested = await _contested(tx, workspace)
-    states = _first_states(listed, contested)
-    voids = _first_voids(await facts.list_voids(tx, workspace, sent_for), contested)
-    objects = await _objects(tx, workspace, states)
+    states = [
+        _state(row) for row in _first(await facts.list_states(tx, workspace, sent_for), contested)
+    ]
+    objects = await _objects(tx, workspace, states, contested)
+    voids = [
+        *await facts.list_voids(tx, workspace, sent_for),
+        *await facts.list_voids_of_objects(tx, workspace, {o.name for o in objects}),
+    ]
+    told = [_void(row) for row in _first(voids, contested)]
     by_account: defaultdict[str, list[StateRecord]] = defaultdict(list)
     for state in states:
         by_account[state.account].append(state)
@@ -40,8 +47,7 @@ async def get_knowledge(tx: Tx, workspace: str, wanted: Collection[str]) -> dict
     for alias in aliases:
         said[alias.customer].append(alias)
     return {
-        account: _knowledge(account, by_account, said, aliases, voids, objects)
-        for account in wanted
+        account: _knowledge(account, by_account, said, aliases, told, objects) for account in wanted
     }
 
 
@@ -55,12 +61,13 @@ def _knowledge(
 ) -> Knowledge:
     customers = {account, *(alias.customer for alias in aliases if alias.account == account)}
     states = [state for customer in sorted(customers) for state in by_account.get(customer, ())]
-    names = {state.name for state in states}
+    described = objects if any(state.priced is None for state in states) else ()
+    names = {*(state.name for state in states), *(one.name for one in described)}
     return Knowledge(
         account=account,
         states=states,
         voids=_voids_of(names, voids),
-        objects=objects if any(state.priced is None for state in states) else (),
+        objects=described,
         aliases=[alias for customer in customers for alias in said.get(customer, ())],
     )
 
@@ -81,58 +88,42 @@ async def _contested(tx: Tx, workspace: str) -> dict[FactName, RawRecord]:
     return dict(standing_of(await facts.list_contested(tx, workspace)).records)
 
 
-def _first_states(
-    listed: Sequence[StateRow], contested: Mapping[FactName, RawRecord]
-) -> list[StateRecord]:
-    first: dict[FactName, StateRow] = {}
+def _first(listed: Sequence[R], contested: Mapping[FactName, RawRecord]) -> list[R]:
+    """The record of each fact that stands, if it is among those listed."""
+    first: dict[FactName, R] = {}
     for row in listed:
         if row.name in contested and contested[row.name].event != row.event:
             continue
         if row.name not in first or row.recorded_at < first[row.name].recorded_at:
             first[row.name] = row
-    return [
-        StateRecord(
-            row.name,
-            row.account,
-            row.recorded_at,
-            row.priced,
-            None if row.raw is None else cast("SubscriptionState", read_again(row.raw)),
-        )
-        for row in first.values()
-    ]
+    return list(first.values())
 
 
-def _first_voids(
-    listed: Sequence[RawRecord], contested: Mapping[FactName, RawRecord]
-) -> list[VoidRecord]:
-    first: dict[FactName, RawRecord] = {}
-    for row in listed:
-        if row.name in contested and contested[row.name].event != row.event:
-            continue
-        if row.name not in first or row.recorded_at < first[row.name].recorded_at:
-            first[row.name] = row
-    return [
-        VoidRecord(
-            cast("Void", with_record_time(read_again(row.raw), row.recorded_at)),
-            row.recorded_at,
-        )
-        for row in first.values()
-    ]
+def _state(row: StateRow) -> StateRecord:
+    said = None if row.raw is None else cast("SubscriptionState", read_again(row.raw))
+    return StateRecord(row.name, row.account, row.recorded_at, row.priced, said)
 
 
-async def _objects(tx: Tx, workspace: str, states: Sequence[StateRecord]) -> list[ObjectRecord]:
+def _void(row: RawRecord) -> VoidRecord:
+    void = with_record_time(read_again(row.raw), row.recorded_at)
+    return VoidRecord(cast("Void", void), row.recorded_at)
+
+
+def _object(row: RawRecord) -> ObjectRecord:
+    described = with_record_time(read_again(row.raw), row.recorded_at)
+    return ObjectRecord(row.name, cast("ProviderObject", described), row.recorded_at)
+
+
+async def _objects(
+    tx: Tx,
+    workspace: str,
+    states: Sequence[StateRecord],
+    contested: Mapping[FactName, RawRecord],
+) -> list[ObjectRecord]:
     """The objects that states name, and the coupons that discounts among these name."""
     named = {name for state in states if state.state is not None for name in named_in(state.state)}
-    described = _described(await facts.list_objects(tx, workspace, named))
+    listed = _first(await facts.list_objects(tx, workspace, named), contested)
+    described = [_object(row) for row in listed]
     coupons = coupons_named(record.described for record in described) - named
-    return described + _described(await facts.list_objects(tx, workspace, coupons))
-
-
-def _described(listed: Iterable[RawRecord]) -> list[ObjectRecord]:
-    return [
-        ObjectRecord(
-            cast("ProviderObject", with_record_time(read_again(row.raw), row.recorded_at)),
-            row.recorded_at,
-        )
-        for row in sorted(listed, key=lambda row: (row.recorded_at, row.event))
-    ]
+    more = _first(await facts.list_objects(tx, workspace, coupons), contested)
+    return [*described, *(_object(row) for row in more)]

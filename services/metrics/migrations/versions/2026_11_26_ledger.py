@@ -13,7 +13,7 @@ LEDGER = (
     "CREATE DOMAIN exact AS text CHECK (VALUE ~ '^-?[0-9]+/[1-9][0-9]*$')",
     # One row a workspace: whoever writes its books holds its lock. Voids, contested ids,
     # mappings and rollups cross accounts and partitions, so one writer at a time keeps them whole.
-    # `repeats`: records beyond the first of each fact. `time_zone`: the one the rollups are kept in.
+    # `repeats`: records beyond the first of each fact. `time_zone`: that of the rollups.
     """CREATE TABLE ledger (
         workspace text PRIMARY KEY,
         time_zone text NOT NULL,
