@@ -1,6 +1,6 @@
 """What metrics is told at its start. Environment variables begin with METRICS_."""
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, NonNegativeFloat, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import StoredServiceSettings
@@ -17,4 +17,14 @@ class MetricsSettings(StoredServiceSettings):
     database_url: SecretStr = Field(
         validation_alias=AliasChoices("DATABASE_URL_METRICS"),
         description="postgresql://role:password@host:port/database",
+    )
+    clock_skew_seconds: NonNegativeFloat = Field(
+        default=1.0,
+        description="How far the clocks of Kafka's brokers and of the database may differ:"
+        " `known_until` stays so far behind, seconds.",
+    )
+    close_after_hours: NonNegativeFloat = Field(
+        default=24.0,
+        description="How long after its end a month is closed: late facts after that are listed"
+        " as restatements, hours.",
     )

@@ -16,6 +16,7 @@ from services.metrics.model.money import Amounts, shown, worth
 from services.metrics.model.timeline import amounts_at, first_paid_at, past_due_at
 from services.metrics.store import reports, steps
 from services.metrics.store.knowledge import get_knowledge
+from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.http import NotFound, Problem, Transaction
 
@@ -65,7 +66,7 @@ async def get_account(
     known_at: KnownAt = None,
 ) -> AccountBody:
     """What the account is worth now, or was with what was known at `known_at`."""
-    known_until = await reports.get_known_until(tx)
+    known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
     # PostgreSQL keeps no NUL in a text, so no account has one in its id.
     names = [] if "\0" in account else [account]

@@ -11,9 +11,9 @@ from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import RawRecord
 from services.metrics.model.money import ratio, shown
 from services.metrics.model.months import MonthReport
-from services.metrics.model.movements import Movement
-from services.metrics.store.reports import Kept, View
-from shared.clock import format_instant
+from services.metrics.model.movements import Kind, Movement
+from services.metrics.model.publication import movement_id
+from services.metrics.store.reports import View
 
 AMOUNT = "Minor units of the reporting currency, a decimal string; losses are negative."
 RATIO = "A decimal number, 0.12 is 12 %; null over nothing."
@@ -152,15 +152,6 @@ def conflict(record: RawRecord, fact: dict[str, Any]) -> ConflictBody:
     )
 
 
-class KeptFields(BaseModel):
-    """Fields of what was kept and not booked."""
-
-    @staticmethod
-    def of(kept: Kept) -> dict[str, Any]:
-        """The fields of MonthsBody that speak of it."""
-        return {"duplicates_ignored": kept.repeats}
-
-
 class MovementBody(BaseModel):
     """A movement of an account's recurring revenue."""
 
@@ -180,7 +171,7 @@ class MovementBody(BaseModel):
     def of(cls, account: str, movement: Movement) -> "MovementBody":
         """The movement, shown."""
         return cls(
-            id=movement_id(account, movement),
+            id=movement_id(account, movement.at) + ("/fx" if movement.kind is Kind.FX else ""),
             account=account,
             at=movement.at,
             type=movement.kind.value,
@@ -190,12 +181,6 @@ class MovementBody(BaseModel):
             facts=fact_ids(movement.facts),
             policy_version=POLICY_VERSION,
         )
-
-
-def movement_id(account: str, movement: Movement) -> str:
-    """The id of a movement: the same whenever it is asked for."""
-    suffix = "/fx" if movement.kind.value == "fx" else ""
-    return f"{account}/{format_instant(movement.at)}{suffix}"
 
 
 def fact_ids(names: tuple[FactName, ...]) -> list[str]:

@@ -9,6 +9,7 @@ from services.metrics.model.cohorts import Cohort
 from services.metrics.model.money import ratio, shown
 from services.metrics.store import reports
 from services.metrics.store.cohorts import get_cohorts
+from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.http import Transaction
 
@@ -66,7 +67,7 @@ async def list_cohorts(
     caller: Reading, tx: Transaction, span: Months, group: Accounts, known_at: KnownAt = None
 ) -> CohortsBody:
     """The cohorts that began from `from` to `to`, with rows up to `to`."""
-    known_until = await reports.get_known_until(tx)
+    known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
     cohorts = await get_cohorts(tx, view, span.first, span.last, group)
     return CohortsBody(

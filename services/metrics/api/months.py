@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from services.metrics.api.bodies import MonthBody, MonthsBody, conflict, view_fields
 from services.metrics.api.parameters import Accounts, KnownAt, Months, known_at_of
 from services.metrics.store import reports
+from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.http import Transaction
 
@@ -17,7 +18,7 @@ async def get_months(
     caller: Reading, tx: Transaction, span: Months, group: Accounts, known_at: KnownAt = None
 ) -> MonthsBody:
     """The report of each month from `from` to `to`, both included."""
-    known_until = await reports.get_known_until(tx)
+    known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
     found = await reports.get_months(tx, view, span.first, span.last, group)
     kept = await reports.get_kept(tx, caller.workspace, known_at=view.known_at)

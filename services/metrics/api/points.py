@@ -14,6 +14,7 @@ from services.metrics.model.money import ratio, shown
 from services.metrics.model.timeline import amounts_before
 from services.metrics.model.windows import Ends, window_of
 from services.metrics.store import reports
+from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.http import Transaction
 
@@ -38,7 +39,7 @@ async def get_window(
     caller: Reading, tx: Transaction, span: Months, group: Accounts, known_at: KnownAt = None
 ) -> WindowBody:
     """NDR, GRR and logo churn of who paid at the start of `from`, at the end of `to`."""
-    known_until = await reports.get_known_until(tx)
+    known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
     begin, end = starts_at(span.first, view.zone), ends_at(span.last, view.zone)
     ends = [

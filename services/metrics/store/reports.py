@@ -202,9 +202,3 @@ async def get_kept(tx: Tx, workspace: str, *, known_at: datetime | None = None) 
     else:
         beyond = await facts.count_beyond_first(tx, workspace, known_at=known_at)
     return Kept(beyond - len(conflicts), conflicts)
-
-
-async def get_known_until(tx: Tx) -> datetime | None:
-    """The instant up to which every fact is in; None while that was never looked at."""
-    found = await rows(tx, "SELECT known_until FROM tide")
-    return found[0].known_until if found else None
