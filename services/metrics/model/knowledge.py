@@ -90,7 +90,7 @@ class Knowledge:
 
 
 def versions_of(knowledge: Knowledge, since: datetime) -> list[Version[datetime, Step]]:
-    """The account's steps by their instants, each time that more was known from `since` on."""
+    """The account's steps by their instants, at `since` and each time that more was known then."""
     return [
         Version(at, {step.at: step for step in timeline_at(knowledge, at)})
         for at in _instants(knowledge, since)
@@ -101,7 +101,9 @@ def _instants(knowledge: Knowledge, since: datetime) -> list[datetime]:
     known: Iterable[StateRecord | VoidRecord | ObjectRecord | Alias] = chain(
         knowledge.states, knowledge.voids, knowledge.objects, knowledge.aliases
     )
-    return sorted({record.recorded_at for record in known if record.recorded_at >= since})
+    times = {record.recorded_at for record in known if record.recorded_at >= since}
+    # Also where a record that counted until now was found to be no fact of the account.
+    return sorted({since, *times})
 
 
 def timeline_at(knowledge: Knowledge, known_at: datetime) -> tuple[Step, ...]:

@@ -1,0 +1,21 @@
+"""The books of a test: real tables, a log in memory, the service's own door."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.db import Database
+from shared.settings import DatabaseSettings
+from tests.conftest import FreshDatabase
+from tests.service.metrics.books import Books, door
+
+
+@pytest.fixture
+async def books(fresh_database: FreshDatabase) -> AsyncIterator[Books]:
+    """Empty books of a workspace in euros and UTC."""
+    database = Database(fresh_database("metrics"), schema="metrics", settings=DatabaseSettings())
+    async with door(database) as http:
+        made = Books(database, http)
+        await made.configure()
+        yield made
+    await database.close()
