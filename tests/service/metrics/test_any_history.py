@@ -1,0 +1,157 @@
+"""Any history, in any order and any batches, against the calculator that shares no code with us."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import count
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.metrics.model.money import ratio, shown
+from tests.books.calculator import Calculator, months_from_to
+from tests.books.histories import MONTHS, History, histories
+from tests.service.metrics.books import Books, said
+
+FIRST, LAST = MONTHS[0], "2025-09"
+SPAN = {"from": FIRST, "to": LAST}
+RATIOS = {
+    "ndr",
+    "grr",
+    "logo_churn",
+    "net_revenue_churn",
+    "gross_revenue_churn",
+    "quick_ratio",
+    "cac_payback_months",
+    "simple_customer_change",
+    "simple_revenue_change",
+    "logo_retention",
+    "nps",
+}
+TABLES = ("fact", "contested", "subscription", "step", "account", "rollup", "scheduled_movement")
+FEW = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    database=None,
+)
+_numbers = count()
+
+
+async def applied(books: Books, history: History, chance: Random, size: int) -> str:
+    """A workspace of its own into which the history came in some order and in some batches."""
+    workspace = f"h-{next(_numbers)}"
+    await books.configure(
+        workspace,
+        time_zone=history.zone,
+        reporting_currency=history.currency,
+        gross_margin=history.margin,
+    )
+    facts = list(history.facts)
+    chance.shuffle(facts)
+    events = [
+        said(fact, at="2026-01-01T00:00:00Z", recorded_at=fact["recorded_at"], workspace=workspace)
+        for fact in facts
+    ]
+    await books.apply(*events, size=size)
+    return workspace
+
+
+def as_shown(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report of the calculator in the form of an answer."""
+    return {name: _as_shown(name, value) for name, value in report.items()}
+
+
+def _as_shown(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return as_shown(value)
+    if value is None or isinstance(value, int):
+        return value
+    return ratio(value) if name in RATIOS else shown(value)
+
+
+async def assert_answers(
+    books: Books, workspace: str, history: History, known_at: datetime | None
+) -> None:
+    """Every report of the service is the calculator's."""
+    wanted = Calculator(history.facts, known_at=known_at, **history.settings)
+    asked = {**SPAN, "workspace": workspace}
+    if known_at is not None:
+        asked["known_at"] = known_at.isoformat()
+    months = await books.get("/revenue/months", **asked)
+    assert months["months"] == {
+        month: as_shown(wanted.month(month)) for month in months_from_to(FIRST, LAST)
+    }
+    assert months["duplicates_ignored"] == wanted.duplicates
+    assert sorted((c["source"], c["id"]) for c in months["conflicts"]) == sorted(
+        tuple(name) for name in wanted.conflicts
+    )
+    movements = (await books.get("/revenue/movements", limit=500, **asked))["items"]
+    assert sorted(
+        (datetime.fromisoformat(m["at"]), m["account"], m["type"], m["amount"]) for m in movements
+    ) == sorted(
+        (at, account, kind, shown(amount))
+        for at, account, kind, amount in wanted.movements(FIRST, LAST)
+    )
+    window = await books.get("/revenue/windows", **{**asked, "from": "2025-02", "to": "2025-05"})
+    expected = as_shown(wanted.window("2025-02", "2025-05"))
+    assert {name: window[name] for name in expected} == expected
+    cohorts = (await books.get("/revenue/cohorts", **asked))["cohorts"]
+    assert cohorts == as_shown(wanted.cohorts(FIRST, LAST))
+
+
+@FEW
+@given(history=histories(), seed=st.integers(0, 2**32), size=st.integers(1, 20), drawn=st.data())
+async def test_every_answer_of_the_service_is_the_one_of_the_calculator(
+    books: Books, history: History, seed: int, size: int, drawn: st.DataObject
+):
+    workspace = await applied(books, history, Random(seed), size)
+    known = sorted({fact["recorded_at"] for fact in history.facts})
+    known_at = datetime.fromisoformat(drawn.draw(st.sampled_from(known)))
+
+    await assert_answers(books, workspace, history, None)
+    await assert_answers(books, workspace, history, known_at)
+    point = await books.get("/revenue/points", at=known_at.isoformat(), workspace=workspace)
+
+    wanted = Calculator(history.facts, known_at=known_at, **history.settings).point(known_at)
+    assert {name: point[name] for name in wanted} == as_shown(wanted)
+
+
+@FEW
+@given(history=histories(), seed=st.integers(0, 2**32), size=st.integers(1, 20))
+async def test_any_arrival_of_the_same_facts_gives_the_same_tables(
+    books: Books, history: History, seed: int, size: int
+):
+    in_order = await applied(books, history, Random(0), 1000)
+    shuffled = await applied(books, history, Random(seed), size)
+
+    assert await tables(books, shuffled) == await tables(books, in_order)
+
+
+async def tables(books: Books, workspace: str) -> dict[str, list[str]]:
+    """Every row of the workspace, but for the event that brought a fact."""
+    return {
+        table: sorted(
+            row.line
+            for row in await books.rows(
+                f"SELECT (to_jsonb(t) - 'workspace' - 'event')::text AS line FROM {table} t"
+                " WHERE workspace = :workspace",
+                workspace=workspace,
+            )
+        )
+        for table in TABLES
+    }
+
+
+@pytest.mark.slow
+@settings(FEW, max_examples=500)
+@given(history=histories(), seed=st.integers(0, 2**32), size=st.integers(1, 20))
+async def test_hundreds_of_histories_give_the_answers_of_the_calculator(
+    books: Books, history: History, seed: int, size: int
+):
+    workspace = await applied(books, history, Random(seed), size)
+
+    await assert_answers(books, workspace, history, None)
+    await assert_answers(books, workspace, history, datetime(2025, 5, 1, tzinfo=UTC))
