@@ -135,6 +135,9 @@ class SettingsChanged(Event, frozen=True, kw_only=True, omit_defaults=True):
     gross_margin: Annotated[
         str | None, Meta(description="Share of revenue, 0 to 1; absent: not changed.")
     ] = None
+    gross_margin_unknown: Annotated[bool, Meta(description="The margin was set to unknown.")] = (
+        False
+    )
     ndr_target: Annotated[
         str | None, Meta(description="As a ratio, 1.2 is 120 %; absent: not changed.")
     ] = None

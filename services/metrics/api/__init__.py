@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.metrics.api import accounts, cohorts, months, movements, points
+from services.metrics.api import accounts, cohorts, kpis, months, movements, points, settings
 
 router = APIRouter(prefix="/v1", tags=["metrics"])
-for part in (months, movements, points, cohorts, accounts):
+for part in (months, movements, points, cohorts, accounts, kpis, settings):
     router.include_router(part.router)

@@ -1,0 +1,11 @@
+"""Events that a request causes: queued in the transaction that changes what they tell of."""
+
+from shared.bus import tables
+from shared.bus.record import outgoing
+from shared.db import Tx
+from shared.events.base import Caused
+
+
+async def append_caused(tx: Tx, *caused: Caused) -> None:
+    """Let the relay publish these once the transaction stands."""
+    await tables.append_outbox(tx, [outgoing(event, source="/metrics") for event in caused])
