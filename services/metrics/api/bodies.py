@@ -101,7 +101,8 @@ class ConflictBody(BaseModel):
     source: str = Field(description="The fact's source.")
     id: str = Field(description="The fact's id.")
     recorded_at: datetime = Field(description="When this record was made.")
-    event: str = Field(description="The event that brought it.")
+    partition: int = Field(description="Where it stands in ingest.billing.v1: the partition.")
+    offset: int = Field(description="And the offset.")
     fact: dict[str, Any] = Field(description="What it says, as sent.")
 
 
@@ -147,7 +148,8 @@ def conflict(record: RawRecord, fact: dict[str, Any]) -> ConflictBody:
         source=record.name.source,
         id=record.name.id,
         recorded_at=record.recorded_at,
-        event=record.event,
+        partition=record.place.part,
+        offset=record.place.offset,
         fact=fact,
     )
 

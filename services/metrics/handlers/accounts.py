@@ -6,7 +6,6 @@ from typing import Any
 
 from services.metrics.handlers.booking import Touch, Touches, add_timeline, rebook, touch
 from services.metrics.handlers.publishing import publish
-from services.metrics.model.announcements import Cause
 from services.metrics.model.knowledge import Alias, homes_of
 from services.metrics.model.profile import Profile, customer_in, told_by, with_told
 from services.metrics.model.tally import Tally
@@ -90,7 +89,7 @@ async def _map(tx: Tx, ledger: Ledger, tellings: Sequence[Telling]) -> list[Caus
     touches: Touches = {}
     for alias in said:
         for account in homes_of(alias.customer, aliases):
-            touch(touches, account, Touch(alias.recorded_at, Cause.MAPPING, alias.event))
+            touch(touches, account, Touch(alias.recorded_at, alias.event))
     rebooked = await rebook(tx, ledger, touches)
     now = max(telling.recorded_at for telling in tellings)
     return await publish(tx, workspace, rebooked, now=now)

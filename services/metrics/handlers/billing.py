@@ -7,10 +7,10 @@ from typing import ClassVar, NamedTuple
 
 from services.metrics.handlers.booking import Touch, Touches, rebook, touch
 from services.metrics.handlers.publishing import publish
-from services.metrics.model.announcements import Cause
 from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import (
     Alias,
+    Place,
     account_of_customer,
     homes_of,
     named_in,
@@ -54,6 +54,7 @@ def _record(received: Received[BillingFactRecorded]) -> NewRecord:
     fact = fact_of(raw, received_at=received.appended_at)
     return NewRecord(
         event=received.envelope.id,
+        place=Place(received.partition, received.offset),
         appended_at=received.appended_at,
         recorded_at=received.event.recorded_at or received.appended_at,
         raw=raw,
@@ -105,11 +106,11 @@ async def _told_apart(
     if not repeated:
         return Saying(list(records), {})
     standing = standing_of(await facts.list_records(tx, workspace, repeated))
-    stands = {record.event for record in standing.records.values()}
+    stands = {record.place for record in standing.records.values()}
     contested = {record.name for record in standing.conflicts}
     await facts.append_contested(tx, workspace, contested)
     return Saying(
-        [record for record in records if record.name not in repeated or record.event in stands],
+        [record for record in records if record.name not in repeated or record.place in stands],
         await facts.list_accounts_of(tx, workspace, contested),
     )
 
@@ -120,15 +121,15 @@ async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touches:
     await _touch_by_states(tx, workspace, saying.records, touches)
     last = saying.records[-1].event if saying.records else ""
     for account, at in saying.contested.items():
-        touch(touches, account, Touch(at, Cause.CORRECTION, last))
+        touch(touches, account, Touch(at, last))
     objects = {
-        record.fact.object_id: Touch(record.recorded_at, Cause.CORRECTION, record.event)
+        record.fact.object_id: Touch(record.recorded_at, record.event)
         for record in reversed(saying.records)
         if isinstance(record.fact, ProviderObject)
     }
     for record in saying.records:
         if isinstance(record.fact, Void):
-            how = Touch(record.recorded_at, Cause.VOID, record.event)
+            how = Touch(record.recorded_at, record.event)
             reached = await facts.list_reached(tx, workspace, {record.name})
             await _touch_homes(tx, workspace, reached.accounts, how, touches)
             for object_id in reached.object_ids:
@@ -143,7 +144,7 @@ async def _touch_by_states(
     tx: Tx, workspace: str, records: Iterable[NewRecord], touches: Touches
 ) -> None:
     states = [
-        (record.fact, Touch(record.recorded_at, Cause.LATE, record.event))
+        (record.fact, Touch(record.recorded_at, record.event))
         for record in records
         if isinstance(record.fact, SubscriptionState)
     ]

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.metrics.model.announcements import Cause
 from services.metrics.model.intervals import Change, change_to
-from services.metrics.model.knowledge import Knowledge, versions_of
+from services.metrics.model.knowledge import Knowledge, cause_at, versions_of
+from services.metrics.model.restated import Cause
 from services.metrics.model.tally import EMPTY, Tally, tallies_of
 from services.metrics.model.timeline import Step, Timeline, currencies_of
 from services.metrics.store import accounts, rollups, steps
@@ -24,19 +24,10 @@ ACCOUNTS_AT_ONCE = 500  # bounds memory, not the result
 
 
 class Touch(NamedTuple):
-    """Since when more is known of an account, why, and by which event."""
+    """Since when more is known of an account, and by which event."""
 
     since: datetime
-    cause: Cause
     event: str
-
-    def and_also(self, other: "Touch") -> "Touch":
-        """Both together: what is withdrawn and said anew is a correction (D23)."""
-        return Touch(
-            min(self.since, other.since),
-            self.cause if self.cause is other.cause else Cause.CORRECTION,
-            other.event,
-        )
 
 
 Touches = dict[str, Touch]
@@ -45,7 +36,7 @@ Touches = dict[str, Touch]
 
 def touch(touches: Touches, account: str, how: Touch) -> None:
     """Note that an account was touched, once more or for the first time."""
-    touches[account] = touches[account].and_also(how) if account in touches else how
+    touches[account] = min(how, touches.get(account, how))
 
 
 class Rebooked(NamedTuple):
@@ -53,6 +44,7 @@ class Rebooked(NamedTuple):
 
     account: str
     touch: Touch
+    cause: Cause
     before: Timeline
     after: Timeline
     change: Change[datetime, Step]
@@ -90,7 +82,8 @@ def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], how: Touch) -> Rebo
         return None
     before = tuple(row.value for row in kept if row.known_to is None)
     after = tuple(step for _, step in sorted(versions[-1].values.items()))
-    return Rebooked(knowledge.account, how, before, after, change)
+    cause = cause_at(knowledge, how.since)
+    return Rebooked(knowledge.account, how, cause, before, after, change)
 
 
 async def _count(tx: Tx, ledger: Ledger, rebooked: Collection[Rebooked]) -> None:

@@ -41,6 +41,6 @@ async def publish(
             each,
             now=now,
             since=booked.touch.since,
-            cause=booked.touch.cause,
+            cause=booked.cause,
         )
     ]

@@ -6,23 +6,12 @@ A movement is announced once it is in force, not before; one that is scheduled w
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from services.metrics.model.calendar import Month, month_at
 from services.metrics.model.identity import FactName
 from services.metrics.model.money import Amounts
 from services.metrics.model.movements import Jump, jumps_of
 from services.metrics.model.timeline import Timeline, amounts_at, past_due_at
-
-
-class Cause(StrEnum):
-    """Why something that was said before is said otherwise now."""
-
-    LATE = "late"
-    VOID = "void"
-    CORRECTION = "correction"
-    RATE = "rate"
-    MAPPING = "mapping"
 
 
 @dataclass(frozen=True, kw_only=True)

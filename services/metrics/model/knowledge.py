@@ -15,6 +15,7 @@ import msgspec
 from services.metrics.model.identity import FactName, Record, in_force, judged, voided
 from services.metrics.model.intervals import Version
 from services.metrics.model.objects import objects_of
+from services.metrics.model.restated import Cause
 from services.metrics.model.state import PricedState, priced
 from services.metrics.model.timeline import Step, timeline_of
 from shared.events.billing import (
@@ -30,11 +31,18 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALIASED_SOURCE = "stripe"  # events.md 4: its customer ids are mapped to accounts
 
 
+class Place(NamedTuple):
+    """Where a record stands in the log of facts."""
+
+    part: int
+    offset: int
+
+
 class RawRecord(NamedTuple):
     """A fact as an event brought it, word for word."""
 
     name: FactName
-    event: str
+    place: Place
     recorded_at: datetime
     raw: str
 
@@ -137,6 +145,28 @@ def _priced(
             yield priced(record.state, objects)
 
 
+def cause_at(knowledge: Knowledge, at: datetime) -> Cause:
+    """Why what was learned at `at` restates the account: a correction says something else of an
+    instant of which a state was known, what merely came after its time is late (D22, D23).
+    """
+    if any(alias.recorded_at == at for alias in knowledge.aliases):
+        return Cause.MAPPING
+    if any(record.recorded_at == at for record in knowledge.voids):
+        return Cause.VOID
+    if any(record.recorded_at == at for record in knowledge.objects):
+        return Cause.CORRECTION
+    taken = {_instant(record) for record in knowledge.states if record.recorded_at < at}
+    learned = {_instant(record) for record in knowledge.states if record.recorded_at == at}
+    return Cause.CORRECTION if taken & learned else Cause.LATE
+
+
+def _instant(record: StateRecord) -> tuple[str, datetime]:
+    """Of which instant of which subscription a state tells."""
+    told = record.priced or record.state
+    assert told is not None, record.name
+    return told.subscription, told.effective_at
+
+
 def unresolved_at(knowledge: Knowledge, known_at: datetime) -> set[str]:
     """Ids of the objects that states name and nobody had told of by then."""
     return {name for state in states_at(knowledge, known_at) for name in state.unresolved}
@@ -186,11 +216,13 @@ def standing_of(records: Iterable[RawRecord]) -> Standing:
 
 
 def _first_of(records: Sequence[RawRecord]) -> tuple[RawRecord, list[RawRecord]]:
-    by_place = {(digest_of(record), record.recorded_at): record for record in records}
-    judgement = judged(Record(records[0].name, *place) for place in by_place)
-    found = [by_place[one.digest, one.recorded_at] for one in judgement.conflicts]
+    in_log = sorted(records, key=lambda record: record.place, reverse=True)
+    by_saying = {(digest_of(record), record.recorded_at): record for record in in_log}
+    # The log's order again; of records that say the same at one instant the first is left.
+    judgement = judged(Record(records[0].name, *saying) for saying in reversed(by_saying))
+    found = [by_saying[one.digest, one.recorded_at] for one in judgement.conflicts]
     (first,) = judgement.standing
-    return by_place[first.digest, first.recorded_at], found
+    return by_saying[first.digest, first.recorded_at], found
 
 
 def digest_of(record: RawRecord) -> str:

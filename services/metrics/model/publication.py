@@ -7,11 +7,12 @@ from decimal import Decimal
 from fractions import Fraction
 
 from services.metrics.model import POLICY_VERSION
-from services.metrics.model.announcements import Announcement, Cause
+from services.metrics.model.announcements import Announcement
 from services.metrics.model.calendar import month_at
 from services.metrics.model.identity import FactName
 from services.metrics.model.money import Rates, shown, worth
 from services.metrics.model.movements import Jump, movement_of
+from services.metrics.model.restated import Cause
 from shared.events.base import Caused
 from shared.events.metrics import AtRiskChanged, MovementRecorded, RevenueRestated
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import text
 
 from services.metrics.model.identity import FactName
-from services.metrics.model.knowledge import RawRecord, named_in, target_of
+from services.metrics.model.knowledge import Place, RawRecord, named_in, target_of
 from services.metrics.model.state import PricedState, decoded, encoded
 from shared.db import Tx, rows
 from shared.events.billing import AnyFact, account_of
@@ -19,6 +19,7 @@ class NewRecord(NamedTuple):
     """A fact as an event has brought it now. `priced`: what a state comes to by itself."""
 
     event: str
+    place: Place
     appended_at: datetime
     recorded_at: datetime
     raw: bytes
@@ -35,7 +36,7 @@ class StateRow(NamedTuple):
     """A record of a subscription's state. `raw` only where objects have to price it."""
 
     name: FactName
-    event: str
+    place: Place
     account: str
     recorded_at: datetime
     priced: PricedState | None
@@ -51,7 +52,7 @@ class FactType(StrEnum):
     NPS_RESPONSE = "nps_response"
 
 
-RAW = "f.source, f.id, f.event, f.recorded_at, f.fact::text AS raw"
+RAW = 'f.source, f.id, f.part, f."offset", f.recorded_at, f.fact::text AS raw'
 
 _encode = msgspec.json.Encoder().encode
 
@@ -61,22 +62,24 @@ async def append_records(tx: Tx, workspace: str, records: Sequence[NewRecord]) -
     named = [named_in(record.fact) for record in records]
     await tx.execute(
         text(
-            "INSERT INTO fact (workspace, source, id, event, type, account, target, named,"
+            'INSERT INTO fact (workspace, source, id, part, "offset", type, account, target, named,'
             " recorded_at, fact, priced)"
-            " SELECT :workspace, source, id, event, type, account, target,"
+            " SELECT :workspace, source, id, part, place, type, account, target,"
             " ARRAY(SELECT json_array_elements_text(CAST(named AS json))),"
             " recorded_at, CAST(fact AS json), priced FROM"
-            " unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:events AS text[]),"
-            " CAST(:types AS text[]), CAST(:accounts AS text[]), CAST(:targets AS text[]),"
-            " CAST(:named AS text[]), CAST(:recorded AS timestamptz[]),"
+            " unnest(CAST(:sources AS text[]), CAST(:ids AS text[]), CAST(:parts AS integer[]),"
+            " CAST(:offsets AS bigint[]), CAST(:types AS text[]), CAST(:accounts AS text[]),"
+            " CAST(:targets AS text[]), CAST(:named AS text[]), CAST(:recorded AS timestamptz[]),"
             " CAST(:facts AS text[]), CAST(:priced AS bytea[]))"
-            " AS u(source, id, event, type, account, target, named, recorded_at, fact, priced)"
+            " AS u(source, id, part, place, type, account, target, named, recorded_at, fact,"
+            " priced)"
         ),
         {
             "workspace": workspace,
             "sources": [record.fact.source for record in records],
             "ids": [record.fact.id for record in records],
-            "events": [record.event for record in records],
+            "parts": [record.place.part for record in records],
+            "offsets": [record.place.offset for record in records],
             "types": [record.fact.__struct_config__.tag for record in records],
             "accounts": [account_of(record.fact) for record in records],
             "targets": [target_of(record.fact) for record in records],
@@ -109,7 +112,7 @@ async def list_records(tx: Tx, workspace: str, names: Iterable[FactName]) -> lis
         tx,
         f"SELECT {RAW} FROM unnest(CAST(:sources AS text[]), CAST(:ids AS text[]))"
         " AS u(source, id) JOIN fact f ON f.workspace = :workspace AND f.source = u.source"
-        " AND f.id = u.id ORDER BY f.source, f.id, f.event",
+        ' AND f.id = u.id ORDER BY f.source, f.id, f.part, f."offset"',
         {"workspace": workspace, **_names(sorted(set(names)))},
     )
     return [_raw(row) for row in found]
@@ -138,7 +141,7 @@ async def list_contested(
         f"SELECT {RAW} FROM contested c JOIN fact f ON f.workspace = c.workspace"
         " AND f.source = c.source AND f.id = c.id WHERE c.workspace = :workspace"
         " AND (CAST(:known_at AS timestamptz) IS NULL OR f.recorded_at <= :known_at)"
-        " ORDER BY f.source, f.id, f.recorded_at, f.event",
+        ' ORDER BY f.source, f.id, f.recorded_at, f.part, f."offset"',
         {"workspace": workspace, "known_at": known_at},
     )
     return [_raw(row) for row in found]
@@ -148,7 +151,7 @@ async def list_states(tx: Tx, workspace: str, accounts: Collection[str]) -> list
     """The records of subscription states that were sent for these accounts."""
     found = await rows(
         tx,
-        "SELECT source, id, event, account, recorded_at, priced,"
+        'SELECT source, id, part, "offset", account, recorded_at, priced,'
         " CASE WHEN priced IS NULL THEN fact::text END AS raw FROM fact"
         " WHERE workspace = :workspace AND account = ANY(CAST(:accounts AS text[]))"
         " AND type = 'subscription_state'",
@@ -157,11 +160,11 @@ async def list_states(tx: Tx, workspace: str, accounts: Collection[str]) -> list
     return [
         StateRow(
             FactName(row[0], row[1]),
-            row[2],
-            row[3],
+            Place(row[2], row[3]),
             row[4],
-            None if row[5] is None else decoded(row[5])[0],
-            row[6],
+            row[5],
+            None if row[6] is None else decoded(row[6])[0],
+            row[7],
         )
         for row in found
     ]
@@ -352,4 +355,6 @@ def _names(names: Sequence[FactName]) -> dict[str, list[str]]:
 
 
 def _raw(row: Any) -> RawRecord:
-    return RawRecord(FactName(row.source, row.id), row.event, row.recorded_at, row.raw)
+    return RawRecord(
+        FactName(row.source, row.id), Place(row.part, row.offset), row.recorded_at, row.raw
+    )

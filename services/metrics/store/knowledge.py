@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar, cast
 
 from services.metrics.model.identity import FactName
@@ -9,6 +10,7 @@ from services.metrics.model.knowledge import (
     Alias,
     Knowledge,
     ObjectRecord,
+    Place,
     RawRecord,
     StateRecord,
     VoidRecord,
@@ -92,11 +94,15 @@ def _first(listed: Sequence[R], contested: Mapping[FactName, RawRecord]) -> list
     """The record of each fact that stands, if it is among those listed."""
     first: dict[FactName, R] = {}
     for row in listed:
-        if row.name in contested and contested[row.name].event != row.event:
+        if row.name in contested and contested[row.name].place != row.place:
             continue
-        if row.name not in first or row.recorded_at < first[row.name].recorded_at:
+        if row.name not in first or _age(row) < _age(first[row.name]):
             first[row.name] = row
     return list(first.values())
+
+
+def _age(row: StateRow | RawRecord) -> tuple[datetime, Place]:
+    return row.recorded_at, row.place
 
 
 def _state(row: StateRow) -> StateRecord:

@@ -18,14 +18,15 @@ LEDGER = (
         workspace text PRIMARY KEY,
         time_zone text NOT NULL,
         repeats bigint NOT NULL DEFAULT 0 CHECK (repeats >= 0))""",
-    # Every record of every fact as it was sent: append-only. `account` as sent. `target`: what it
-    # speaks of, the fact that a void withdraws or the object that it describes. `named`: objects
-    # only named. `priced`: what a state comes to, unless objects decide that.
+    # Every record of every fact as sent, by its place in the log: append-only. `account` as sent.
+    # `target`: what it speaks of, the fact that a void withdraws or the object that it describes.
+    # `named`: objects only named. `priced`: what a state comes to, unless objects decide that.
     """CREATE TABLE fact (
         workspace text NOT NULL,
         source text COLLATE "C" NOT NULL,
         id text COLLATE "C" NOT NULL,
-        event text COLLATE "C" NOT NULL,
+        part integer NOT NULL,
+        "offset" bigint NOT NULL,
         type text NOT NULL,
         account text COLLATE "C",
         target text COLLATE "C",
@@ -33,7 +34,7 @@ LEDGER = (
         recorded_at timestamptz NOT NULL,
         fact json NOT NULL,
         priced bytea,
-        PRIMARY KEY (workspace, source, id, event))""",
+        PRIMARY KEY (workspace, source, id, part, "offset"))""",
     "CREATE INDEX fact_of_account ON fact (workspace, account) WHERE account IS NOT NULL",
     """CREATE INDEX fact_of_type ON fact (workspace, type) WHERE type IN
         ('fx_rate', 'sales_and_marketing', 'acquisition_cost', 'nps_response')""",
