@@ -106,6 +106,13 @@ INGEST_SPILL_SYNC_SECONDS = Histogram(
     "Time to write and sync one group of appends.",
     buckets=SECONDS,
 )
+LEDGER_BROKEN = Gauge(
+    "ledger_broken_invariants",
+    "What does not hold of the books of a workspace, at the last look. Anything but 0 is wrong"
+    " figures: no month is closed meanwhile.",
+    ["workspace"],
+)
+LEDGER_CLOSED = Counter("ledger_months_closed_total", "Months closed.")
 PRODUCER_REBUILT = Counter(
     "kafka_producer_rebuilt_total", "Producers thrown away and built anew, by reason.", ["reason"]
 )

@@ -1,6 +1,6 @@
 """What metrics is told at its start. Environment variables begin with METRICS_."""
 
-from pydantic import AliasChoices, Field, NonNegativeFloat, SecretStr
+from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveFloat, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import StoredServiceSettings
@@ -27,4 +27,7 @@ class MetricsSettings(StoredServiceSettings):
         default=24.0,
         description="How long after its end a month is closed: late facts after that are listed"
         " as restatements, hours.",
+    )
+    close_every_seconds: PositiveFloat = Field(
+        default=60.0, description="How often it is looked whether a month can be closed, seconds."
     )

@@ -2,8 +2,30 @@
 
 from fastapi import APIRouter
 
-from services.metrics.api import accounts, cohorts, kpis, months, movements, points, settings
+from services.metrics.api import (
+    accounts,
+    bridge,
+    closed,
+    cohorts,
+    kpis,
+    months,
+    movements,
+    points,
+    restatements,
+    settings,
+)
 
 router = APIRouter(prefix="/v1", tags=["metrics"])
-for part in (months, movements, points, cohorts, accounts, kpis, settings):
+for part in (
+    months,
+    movements,
+    points,
+    cohorts,
+    bridge,
+    restatements,
+    closed,
+    accounts,
+    kpis,
+    settings,
+):
     router.include_router(part.router)

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.metrics.model.identity import FactName, Record, in_force, judged, voided
+from services.metrics.model.identity import (
+    FactName,
+    Record,
+    in_force,
+    judged,
+    name_of,
+    voided,
+)
 from services.metrics.model.intervals import Version
 from services.metrics.model.objects import objects_of
 from services.metrics.model.restated import Cause
@@ -143,6 +150,14 @@ def _priced(
             yield record.priced
         elif record.state is not None:
             yield priced(record.state, objects)
+
+
+def learned_at(knowledge: Knowledge, at: datetime) -> list[FactName]:
+    """The facts of the account, with voids and objects, that were recorded at `at`."""
+    states = [record.name for record in knowledge.states if record.recorded_at == at]
+    voids = [name_of(record.void) for record in knowledge.voids if record.recorded_at == at]
+    objects = [record.name for record in knowledge.objects if record.recorded_at == at]
+    return sorted({*states, *voids, *objects})
 
 
 def cause_at(knowledge: Knowledge, at: datetime) -> Cause:

@@ -123,11 +123,17 @@ def months_of(
 async def _tallied(tx: Tx, view: View, last: Month, group: Group) -> tuple[Tallies, list[Timeline]]:
     """The tallies up to `last` of a group, and the timelines of those with several currencies."""
     if view.known_at is None and group.tag is None:
-        part = rollups.ALL if group.segment is None else rollups.segment_part(group.segment)
-        tallies = await rollups.list_tallies(tx, view.workspace, part, through=last)
-        mixed = await steps.list_mixed(tx, view.workspace, segment=group.segment)
-        return tallies, mixed
+        return await tallied_latest(tx, view, last, group.segment)
     return await tallied_one_by_one(tx, view, group)
+
+
+async def tallied_latest(
+    tx: Tx, view: View, last: Month, segment: str | None = None
+) -> tuple[Tallies, list[Timeline]]:
+    """The same by all that is known now, from the rollups."""
+    part = rollups.ALL if segment is None else rollups.segment_part(segment)
+    tallies = await rollups.list_tallies(tx, view.workspace, part, through=last)
+    return tallies, await steps.list_mixed(tx, view.workspace, segment=segment)
 
 
 async def tallied_one_by_one(

@@ -1,0 +1,196 @@
+"""Closed months: what was told of them then, bound by digests, and whether the books hold."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import text
+
+from services.metrics.model.calendar import Month, ends_at, starts_at
+from services.metrics.model.closing import FIRST
+from services.metrics.model.invariants import (
+    Broken,
+    broken_account,
+    broken_months,
+    broken_retention,
+)
+from services.metrics.model.months import MonthReport, month_report
+from services.metrics.model.tally import EMPTY, tallies_of
+from services.metrics.model.timeline import Timeline, amounts_before, currencies_of
+from services.metrics.model.windows import Ends, window_of
+from services.metrics.store import reports, rollups
+from services.metrics.store.reports import Tallies, View
+from services.metrics.store.rollups import first_day, month_of
+from shared.db import Tx, rows
+
+
+class ClosedMonth(NamedTuple):
+    """A month as it was closed. `known_at`: by what was known then its figures are."""
+
+    month: Month
+    closed_at: datetime
+    known_at: datetime
+    policy_version: int
+    report: Mapping[str, object]
+    previous_digest: str
+    digest: str
+
+
+class LastClosed(NamedTuple):
+    """The newest closed month of a workspace; `month` is None before the first."""
+
+    month: Month | None
+    digest: str
+
+
+async def list_workspaces(tx: Tx, *, after: str, limit: int) -> list[str]:
+    """Workspaces that have books, by id."""
+    found = await rows(
+        tx,
+        "SELECT workspace FROM ledger WHERE workspace > :after ORDER BY workspace LIMIT :limit",
+        {"after": after, "limit": limit},
+    )
+    return [row.workspace for row in found]
+
+
+async def get_last_closed(tx: Tx, workspace: str) -> LastClosed:
+    """The newest closed month, with the digest that the next one follows."""
+    found = await rows(
+        tx,
+        "SELECT month, digest FROM closed_month WHERE workspace = :workspace"
+        " ORDER BY month DESC LIMIT 1",
+        {"workspace": workspace},
+    )
+    if not found:
+        return LastClosed(None, FIRST)
+    return LastClosed(month_of(found[0].month), found[0].digest)
+
+
+async def get_first_month(tx: Tx, workspace: str) -> Month | None:
+    """The month of the first movement that is known of any account; None without any."""
+    found = await rows(
+        tx,
+        "SELECT min(month) AS month FROM rollup WHERE workspace = :workspace AND part = ''",
+        {"workspace": workspace},
+    )
+    first: date | None = found[0].month
+    return None if first is None else month_of(first)
+
+
+async def append_closed(tx: Tx, workspace: str, closed: ClosedMonth) -> None:
+    """Keep a month as it is closed."""
+    await tx.execute(
+        text(
+            "INSERT INTO closed_month (workspace, month, closed_at, known_at, policy_version,"
+            " report, previous_digest, digest) VALUES (:workspace, :month, :closed_at, :known_at,"
+            " :policy_version, CAST(:report AS json), :previous_digest, :digest)"
+        ),
+        {
+            **closed._asdict(),
+            "workspace": workspace,
+            "month": first_day(closed.month),
+            "report": msgspec.json.encode(closed.report).decode(),
+        },
+    )
+
+
+async def list_closed(
+    tx: Tx, workspace: str, *, after: Month | None, limit: int
+) -> list[ClosedMonth]:
+    """Closed months behind `after`, the oldest first."""
+    found = await rows(
+        tx,
+        "SELECT month, closed_at, known_at, policy_version, report::text AS report,"
+        " previous_digest, digest FROM closed_month WHERE workspace = :workspace"
+        " AND (CAST(:after AS date) IS NULL OR month > :after) ORDER BY month LIMIT :limit",
+        {
+            "workspace": workspace,
+            "after": None if after is None else first_day(after),
+            "limit": limit,
+        },
+    )
+    return [
+        ClosedMonth(
+            month_of(row.month),
+            row.closed_at,
+            row.known_at,
+            row.policy_version,
+            msgspec.json.decode(row.report),
+            row.previous_digest,
+            row.digest,
+        )
+        for row in found
+    ]
+
+
+# --- the books looked at as a whole --------------------------------------------------------------
+
+
+class Audited(NamedTuple):
+    """The months of a span from the accounts themselves, and what does not hold of the books."""
+
+    reports: Mapping[Month, MonthReport]
+    broken: list[Broken]
+
+
+async def audit(tx: Tx, view: View, first: Month, last: Month) -> Audited:
+    """Every account from `first` to `last`: do its movements add up, do the sums, do the rollups?
+
+    Who calls holds the ledger, so that nothing is written meanwhile.
+    """
+    tallies: Tallies = {}
+    mixed: list[Timeline] = []
+    ends: dict[Month, list[Ends]] = {first.plus(n): [] for n in range(last.since(first) + 1)}
+    broken: list[Broken] = []
+    async for account, timeline in reports.walk(tx, view):
+        broken += broken_account(account, timeline, view.rates, view.zone, last)
+        for month, listed in ends.items():
+            listed.append(_ends(timeline, month, view.zone))
+        _add(tallies, mixed, timeline, view.zone)
+    sums = reports.months_of(tallies, mixed, view, first, last)
+    found = {
+        month: month_report(sums[month], margin=view.margin, spend=view.spend.get(month))
+        for month in sorted(sums)
+    }
+    broken += broken_months(found)
+    for month, report in found.items():
+        window = window_of(ends[month], view.rates, month)
+        broken += broken_retention(month, report, window)
+    if view.known_at is None:
+        kept = await rollups.list_tallies(tx, view.workspace, rollups.ALL, through=last)
+        broken += _broken_rollups(kept, tallies, last)
+    return Audited(found, broken)
+
+
+def _ends(timeline: Timeline, month: Month, zone: str) -> Ends:
+    return Ends(
+        amounts_before(timeline, starts_at(month, zone)),
+        amounts_before(timeline, ends_at(month, zone)),
+    )
+
+
+def _add(tallies: Tallies, mixed: list[Timeline], timeline: Timeline, zone: str) -> None:
+    currencies = currencies_of(timeline)
+    if len(currencies) > 1:
+        mixed.append(timeline)
+        return
+    for currency in currencies:
+        for month, tally in tallies_of(timeline, currency, zone).items():
+            key = month, currency
+            tallies[key] = tallies.get(key, EMPTY).plus(tally)
+
+
+def _broken_rollups(kept: Tallies, summed: Tallies, last: Month) -> list[Broken]:
+    """Whether the kept sums are those of the accounts."""
+    keys = sorted({*kept, *(key for key in summed if key[0] <= last)})
+    return [
+        Broken(
+            "a kept sum is the sum of its accounts",
+            f"{month} {currency}",
+            kept.get((month, currency), EMPTY).change,
+            summed.get((month, currency), EMPTY).change,
+        )
+        for month, currency in keys
+        if kept.get((month, currency), EMPTY) != summed.get((month, currency), EMPTY)
+    ]
