@@ -32,7 +32,14 @@ def build() -> Service:
         ),
         migrations=Path(__file__).parent / "migrations",
         lanes=LANES,
-        owned_tables=("setting", "closed_month", "scheduled_movement", "tide"),
+        owned_tables=(
+            "setting",
+            "closed_month",
+            "scheduled_movement",
+            "tide",
+            "contract_notice",
+            "opportunity_told",
+        ),
         jobs=jobs(settings, group=group_name("metrics", LEDGER), ends=ends),
     )
 

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from services.metrics.api import (
     accounts,
+    agreements,
     bridge,
     closed,
     cohorts,
@@ -25,6 +26,7 @@ for part in (
     restatements,
     closed,
     accounts,
+    agreements,
     kpis,
     settings,
 ):

@@ -3,8 +3,12 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from decimal import Decimal
 
 from fastapi.responses import StreamingResponse
+
+from shared.clock import format_instant
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,7 +35,14 @@ def _written(lines: Sequence[Sequence[object]]) -> str:
 
 
 def cell(value: object) -> object:
-    """A text that no spreadsheet takes for a formula; a negative amount stays a number."""
+    """A value as every list writes it; a text that no spreadsheet takes for a formula.
+
+    A negative amount stays a number.
+    """
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return format_instant(value)
     if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
         return value
     return value if _is_number(value) else f"'{value}"

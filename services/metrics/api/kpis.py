@@ -4,15 +4,20 @@ from datetime import datetime
 from fractions import Fraction
 
 from fastapi import APIRouter, Request
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, RATIO, MonthBody, ViewBody, view_fields
-from services.metrics.model.calendar import ends_at, month_at, starts_at
+from services.metrics.model.calendar import Month, ends_at, month_at, starts_at
 from services.metrics.model.committed import committed
+from services.metrics.model.effects import effect_of_a_point
 from services.metrics.model.money import NOTHING, ratio, shown, worth
-from services.metrics.model.timeline import amounts_at, amounts_before, past_due_at
+from services.metrics.model.movements import Kind
+from services.metrics.model.payback import Payback, payback_of
+from services.metrics.model.timeline import Timeline, amounts_at, amounts_before, past_due_at
 from services.metrics.model.windows import Ends, window_of
 from services.metrics.store import reports
+from services.metrics.store.cohorts import get_costs
+from services.metrics.store.reports import View
 from services.metrics.store.settings import get_ndr_target
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
@@ -21,6 +26,22 @@ from shared.http import Transaction
 router = APIRouter()
 
 YEAR_MONTHS = 12
+
+
+class PaybackBody(BaseModel):
+    """Whether accounts have paid back what it cost to win them (M1)."""
+
+    accounts: int = Field(description="Accounts whose acquisition cost is known and that paid.")
+    paid_back: int = Field(description="Those whose margin has covered the cost.")
+    churned_before: int = Field(description="Those that left before.")
+    lost: str = Field(description=f"What these did not pay back. {AMOUNT}")
+
+
+class PointBody(BaseModel):
+    """What one more point of monthly retention is worth (J1)."""
+
+    next_month: str = Field(description=f"More MRR after a month. {AMOUNT}")
+    in_a_year: str = Field(description="More MRR after twelve months of it.")
 
 
 class KpisBody(ViewBody):
@@ -41,6 +62,10 @@ class KpisBody(ViewBody):
     ndr_to_target: str | None = Field(
         description="MRR that is missing to the target over those twelve months; negative: above."
     )
+    one_point: PointBody | None = Field(
+        description="By the last month's NDR and new MRR; null without an NDR."
+    )
+    payback: PaybackBody | None = Field(description="Null without a gross margin.")
 
 
 @router.get("/kpis", summary="The numbers by which roles steer")
@@ -56,14 +81,19 @@ async def get_kpis(request: Request, caller: Reading, tx: Transaction) -> KpisBo
     mrr = agreed = late = NOTHING
     customers = 0
     ends: list[Ends] = []
+    costs = await get_costs(tx, view)
+    paid: list[Payback] = []
     begin, end = starts_at(last.plus(1 - YEAR_MONTHS), view.zone), ends_at(last, view.zone)
-    async for _, timeline in reports.walk(tx, view):
+    async for account, timeline in reports.walk(tx, view):
         held = amounts_at(timeline, now)
         mrr += worth(held, view.rates, month)
         agreed += worth(committed(timeline), view.rates, month)
         late += worth(past_due_at(timeline, now), view.rates, month)
         customers += bool(held)
+        paid += _payback(view, timeline, costs.get(account), last)
         ends.append(Ends(amounts_before(timeline, begin), amounts_before(timeline, end)))
+    report = months.reports[last]
+    point = effect_of_a_point(report.mrr_end, report.ndr, report.net[Kind.NEW])
     year = window_of(ends, view.rates, last)
     return KpisBody(
         **view_fields(view, known_until),
@@ -74,7 +104,7 @@ async def get_kpis(request: Request, caller: Reading, tx: Transaction) -> KpisBo
         at_risk_mrr=shown(late),
         customers=customers,
         month=str(last),
-        last_month=MonthBody.of(months.reports[last]),
+        last_month=MonthBody.of(report),
         ndr_year=ratio(year.ndr),
         grr_year=ratio(year.grr),
         logo_churn_year=ratio(year.logo_churn),
@@ -82,4 +112,23 @@ async def get_kpis(request: Request, caller: Reading, tx: Transaction) -> KpisBo
         ndr_to_target=None
         if year.base == 0
         else shown(year.base * Fraction(target) - year.retained),
+        one_point=None
+        if point is None
+        else PointBody(next_month=shown(point.next_month), in_a_year=shown(point.in_a_year)),
+        payback=None
+        if view.margin is None
+        else PaybackBody(
+            accounts=len(paid),
+            paid_back=sum(each.paid_back_in is not None for each in paid),
+            churned_before=sum(each.churned_before for each in paid),
+            lost=shown(sum((each.lost for each in paid), NOTHING)),
+        ),
     )
+
+
+def _payback(view: View, timeline: Timeline, cost: Fraction | None, last: Month) -> list[Payback]:
+    """The account's payback by the end of `last`; none where cost or margin are not known."""
+    if cost is None or view.margin is None:
+        return []
+    found = payback_of(timeline, cost, view.margin, view.rates, view.zone, last)
+    return [] if found is None else [found]

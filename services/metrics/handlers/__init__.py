@@ -3,6 +3,12 @@
 from dataclasses import replace
 
 from services.metrics.handlers.accounts import accounts_upserted
+from services.metrics.handlers.agreements import (
+    concessions_granted,
+    contracts_told,
+    members_named,
+    payments_succeeded,
+)
 from services.metrics.handlers.billing import facts_recorded
 from services.metrics.handlers.settings import workspaces_configured
 from shared.bus.handlers import BatchFold, Lane
@@ -12,6 +18,12 @@ from shared.service import CONTROL_LANE
 SETTINGS = BatchFold(on=(ingest.WorkspaceConfigured,), handle=workspaces_configured)
 FACTS = BatchFold(on=(ingest.BillingFactRecorded,), handle=facts_recorded)
 ACCOUNTS = BatchFold(on=(ingest.AccountUpserted,), handle=accounts_upserted)
+MEMBERS = BatchFold(on=(ingest.AccountUpserted, ingest.UserIdentified), handle=members_named)
+CONTRACTS = BatchFold(on=(ingest.ContractUpserted, ingest.ContractCancelled), handle=contracts_told)
+CONCESSIONS = BatchFold(
+    on=(ingest.ConcessionGranted, ingest.DealClosed), handle=concessions_granted
+)
+PAYMENTS = BatchFold(on=(ingest.PaymentSucceeded,), handle=payments_succeeded)
 
 CONTROL = replace(
     CONTROL_LANE,
@@ -20,5 +32,9 @@ CONTROL = replace(
         for fold in CONTROL_LANE.folds
     ),
 )
-LEDGER = Lane(name="ledger", topics=(ingest.BILLING, ingest.ACCOUNTS), folds=(ACCOUNTS, FACTS))
+LEDGER = Lane(
+    name="ledger",
+    topics=(ingest.BILLING, ingest.ACCOUNTS, ingest.INTERACTIONS),
+    folds=(ACCOUNTS, FACTS, CONTRACTS, CONCESSIONS, PAYMENTS, MEMBERS),
+)
 LANES = (CONTROL, LEDGER)

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from services.metrics.schedule.closing import close_due
+from services.metrics.schedule.contracts import tell_of_contracts
 from services.metrics.schedule.movements import publish_movements
+from services.metrics.schedule.opportunities import tell_of_opportunities
 from services.metrics.settings import MetricsSettings
 from services.metrics.store.tide import get_known_until, save_known_until
 from shared.bus.jobs import Job
@@ -13,6 +15,8 @@ from shared.bus.record import Partition
 from shared.bus.tables import get_offsets
 from shared.db import Tx
 from shared.events.base import Caused
+
+AGREEMENTS_SECONDS = 300.0  # dates change once a day, and what is told of them may come late
 
 
 class Ends(Protocol):
@@ -43,6 +47,12 @@ def jobs(settings: MetricsSettings, *, group: str, ends: Ends) -> tuple[Job, ...
     return (
         Job(name="look_at_tide", every_seconds=1.0, run=look_at_tide),
         Job(name="publish_movements", every_seconds=1.0, run=publish_movements),
+        Job(name="tell_of_contracts", every_seconds=AGREEMENTS_SECONDS, run=tell_of_contracts),
+        Job(
+            name="tell_of_opportunities",
+            every_seconds=AGREEMENTS_SECONDS,
+            run=tell_of_opportunities,
+        ),
         Job(name="close_months", every_seconds=settings.close_every_seconds, run=close_months),
     )
 

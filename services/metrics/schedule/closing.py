@@ -14,6 +14,7 @@ from services.metrics.store import closing, reports
 from services.metrics.store.closing import ClosedMonth
 from services.metrics.store.ledger import load_ledger
 from services.metrics.store.reports import View
+from services.metrics.store.settings import list_workspaces
 from shared import telemetry
 from shared.db import Tx
 from shared.events.base import Caused
@@ -35,7 +36,7 @@ async def close_due(
     """
     caused: list[Caused] = []
     after = ""
-    while workspaces := await closing.list_workspaces(tx, after=after, limit=WORKSPACES_AT_ONCE):
+    while workspaces := await list_workspaces(tx, after=after, limit=WORKSPACES_AT_ONCE):
         for workspace in workspaces:
             caused += await _close_in(tx, workspace, now, known_until, patience)
         after = workspaces[-1]

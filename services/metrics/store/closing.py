@@ -44,16 +44,6 @@ class LastClosed(NamedTuple):
     digest: str
 
 
-async def list_workspaces(tx: Tx, *, after: str, limit: int) -> list[str]:
-    """Workspaces that have books, by id."""
-    found = await rows(
-        tx,
-        "SELECT workspace FROM ledger WHERE workspace > :after ORDER BY workspace LIMIT :limit",
-        {"after": after, "limit": limit},
-    )
-    return [row.workspace for row in found]
-
-
 async def get_last_closed(tx: Tx, workspace: str) -> LastClosed:
     """The newest closed month, with the digest that the next one follows."""
     found = await rows(

@@ -83,6 +83,18 @@ def _cohort(month: Month, members: _Members, view: View, last: Month) -> Cohort:
     )
 
 
+async def get_costs(tx: Tx, view: View) -> dict[str, Fraction]:
+    """What it cost to win each account of which that is known."""
+    known = facts_in_force(
+        await facts.list_of_types(
+            tx, view.workspace, (FactType.ACQUISITION_COST,), known_at=view.known_at
+        )
+    )
+    return {
+        account: sum(map(Fraction, costs), NOTHING) for account, costs in _costs_of(known).items()
+    }
+
+
 def _costs_of(known: Iterable[AnyFact]) -> dict[str, list[Decimal]]:
     costs: defaultdict[str, list[Decimal]] = defaultdict(list)
     for fact in known:

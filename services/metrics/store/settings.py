@@ -34,3 +34,13 @@ async def save_gross_margin(tx: Tx, workspace: str, margin: Decimal | None) -> N
         text("UPDATE workspace SET gross_margin = :margin WHERE id = :id"),
         {"id": workspace, "margin": margin},
     )
+
+
+async def list_workspaces(tx: Tx, *, after: str, limit: int) -> list[str]:
+    """The next workspaces by id, the settings of which are known."""
+    found = await rows(
+        tx,
+        "SELECT id FROM workspace WHERE id > :after ORDER BY id LIMIT :limit",
+        {"after": after, "limit": limit},
+    )
+    return [row.id for row in found]

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from fastapi import FastAPI
 
 from services.metrics.api import router
 from services.metrics.handlers import LANES
@@ -98,6 +99,7 @@ class Books:
     """The tables of metrics, what is applied to them, and what the service answers."""
 
     database: Database
+    app: FastAPI
     http: httpx.AsyncClient
     keys: dict[str, str] = field(default_factory=dict)
     offsets: dict[Partition, int] = field(default_factory=dict)
@@ -171,22 +173,30 @@ class Books:
         months: dict[str, Any] = body["months"]
         return months
 
+    def set_clock(self, now: datetime) -> None:
+        """Let the service's door believe that it is `now`."""
+        self.app.state.clock = lambda: now
+
     async def rows(self, sql: str, **arguments: Any) -> list[Any]:
         """What stands in the tables."""
         async with self.database.transaction() as tx:
             return await rows(tx, sql, arguments)
 
 
-def door(database: Database) -> httpx.AsyncClient:
-    """The service's own app, asked without a network."""
-    service = Service(
-        name="metrics",
-        description="",
-        settings=MetricsSettings(DATABASE_URL_METRICS="postgresql://unused/unused"),
-        routers=(router,),
-        database=database,
-        lanes=LANES,
+def door(database: Database) -> FastAPI:
+    """The service's own app."""
+    return app_of(
+        Service(
+            name="metrics",
+            description="",
+            settings=MetricsSettings(DATABASE_URL_METRICS="postgresql://unused/unused"),
+            routers=(router,),
+            database=database,
+            lanes=LANES,
+        )
     )
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app_of(service)), base_url="http://metrics"
-    )
+
+
+def asking(app: FastAPI) -> httpx.AsyncClient:
+    """Asks the app without a network."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://metrics")

@@ -7,15 +7,16 @@ import pytest
 from shared.db import Database
 from shared.settings import DatabaseSettings
 from tests.conftest import FreshDatabase
-from tests.service.metrics.books import Books, door
+from tests.service.metrics.books import Books, asking, door
 
 
 @pytest.fixture
 async def books(fresh_database: FreshDatabase) -> AsyncIterator[Books]:
     """Empty books of a workspace in euros and UTC."""
     database = Database(fresh_database("metrics"), schema="metrics", settings=DatabaseSettings())
-    async with door(database) as http:
-        made = Books(database, http)
+    app = door(database)
+    async with asking(app) as http:
+        made = Books(database, app, http)
         await made.configure()
         yield made
     await database.close()

@@ -144,8 +144,65 @@ CLOCK = (
         workspace text PRIMARY KEY,
         ndr_target numeric NOT NULL CHECK (ndr_target > 0))""",
 )
+AGREEMENTS = (
+    # A contract as told last, by event time, and its cancellation likewise.
+    """CREATE TABLE contract (
+        workspace text NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        contract text COLLATE "C" NOT NULL,
+        terms json,
+        told_at timestamptz,
+        told_by text COLLATE "C",
+        cancelled_on date,
+        cancel_reason text,
+        cancel_told_at timestamptz,
+        cancel_told_by text COLLATE "C",
+        PRIMARY KEY (workspace, account, contract))""",
+    """CREATE TABLE concession (
+        workspace text NOT NULL,
+        event text COLLATE "C" NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        kind text NOT NULL,
+        value numeric NOT NULL CHECK (value >= 0),
+        currency text NOT NULL,
+        granted_at timestamptz NOT NULL,
+        in_return text,
+        granted_by text,
+        reason text,
+        PRIMARY KEY (workspace, event))""",
+    "CREATE INDEX concession_in_time ON concession (workspace, granted_at, event)",
+    # The people that events name as members of an account: seats in use.
+    """CREATE TABLE seat (
+        workspace text NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        "user" text COLLATE "C" NOT NULL,
+        PRIMARY KEY (workspace, account, "user"))""",
+    """CREATE TABLE first_payment (
+        workspace text NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        at timestamptz NOT NULL,
+        event text COLLATE "C" NOT NULL,
+        amount numeric NOT NULL,
+        currency text NOT NULL,
+        PRIMARY KEY (workspace, account))""",
+    # What the clock has told of contracts and opportunities, so that it is told once.
+    """CREATE TABLE contract_notice (
+        workspace text NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        contract text COLLATE "C" NOT NULL,
+        notice text NOT NULL,
+        on_day date NOT NULL,
+        PRIMARY KEY (workspace, account, contract, notice, on_day))""",
+    """CREATE TABLE opportunity_told (
+        workspace text NOT NULL,
+        opportunity text COLLATE "C" NOT NULL,
+        account text COLLATE "C" NOT NULL,
+        kind text NOT NULL,
+        signal text NOT NULL,
+        PRIMARY KEY (workspace, opportunity))""",
+)
 
 
 def upgrade() -> None:
-    for statement in (*LEDGER, *DERIVED, *CLOCK):
+    for statement in (*LEDGER, *DERIVED, *CLOCK, *AGREEMENTS):
         op.execute(statement)
