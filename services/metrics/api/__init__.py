@@ -12,6 +12,7 @@ from services.metrics.api import (
     months,
     movements,
     points,
+    reconciliations,
     restatements,
     settings,
 )
@@ -27,6 +28,7 @@ for part in (
     closed,
     accounts,
     agreements,
+    reconciliations,
     kpis,
     settings,
 ):

@@ -36,7 +36,8 @@ async def get_knowledge(tx: Tx, workspace: str, wanted: Collection[str]) -> dict
     states = [
         _state(row) for row in _first(await facts.list_states(tx, workspace, sent_for), contested)
     ]
-    objects = await _objects(tx, workspace, states, contested)
+    named = {name for state in states if state.state is not None for name in named_in(state.state)}
+    objects = await _objects(tx, workspace, named, contested)
     voids = [
         *await facts.list_voids(tx, workspace, sent_for),
         *await facts.list_voids_of_objects(tx, workspace, {o.name for o in objects}),
@@ -120,16 +121,19 @@ def _object(row: RawRecord) -> ObjectRecord:
     return ObjectRecord(row.name, cast("ProviderObject", described), row.recorded_at)
 
 
+async def get_objects(tx: Tx, workspace: str, named: Collection[str]) -> list[ObjectRecord]:
+    """What is known of these objects, and of the coupons that discounts among them name."""
+    return await _objects(tx, workspace, named, await _contested(tx, workspace))
+
+
 async def _objects(
     tx: Tx,
     workspace: str,
-    states: Sequence[StateRecord],
+    named: Collection[str],
     contested: Mapping[FactName, RawRecord],
 ) -> list[ObjectRecord]:
-    """The objects that states name, and the coupons that discounts among these name."""
-    named = {name for state in states if state.state is not None for name in named_in(state.state)}
     listed = _first(await facts.list_objects(tx, workspace, named), contested)
     described = [_object(row) for row in listed]
-    coupons = coupons_named(record.described for record in described) - named
+    coupons = coupons_named(record.described for record in described) - set(named)
     more = _first(await facts.list_objects(tx, workspace, coupons), contested)
     return [*described, *(_object(row) for row in more)]
