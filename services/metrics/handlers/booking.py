@@ -3,15 +3,19 @@
 Whoever calls holds the ledger of the workspace.
 """
 
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple
 
+from services.metrics.model.calendar import month_at, starts_at
 from services.metrics.model.intervals import Change, change_to
-from services.metrics.model.knowledge import Knowledge, cause_at, versions_of
+from services.metrics.model.knowledge import Knowledge, appended_to, cause_at, versions_of
+from services.metrics.model.movements import jumps_from
 from services.metrics.model.restated import Cause
-from services.metrics.model.tally import EMPTY, Tally, tallies_of
-from services.metrics.model.timeline import Step, Timeline, currencies_of
+from services.metrics.model.tally import EMPTY, Tally, tallies_of_jumps
+from services.metrics.model.timeline import Step, Timeline, currencies_of, in_common
 from services.metrics.store import accounts, rollups, steps
 from services.metrics.store.accounts import Account
 from services.metrics.store.knowledge import get_knowledge
@@ -75,13 +79,17 @@ async def _rebook_chunk(tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]) ->
 
 
 def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], how: Touch) -> Rebooked | None:
-    versions = versions_of(knowledge, how.since)
     standing = [row for row in kept if row.known_to is None or row.known_to >= how.since]
-    change = change_to(standing, versions)
+    before = tuple(row.value for row in kept if row.known_to is None)
+    appended = appended_to(knowledge, standing, how.since)
+    if appended is not None:
+        change, after = appended
+    else:
+        versions = versions_of(knowledge, how.since)
+        change = change_to(standing, versions)
+        after = tuple(step for _, step in sorted(versions[-1].values.items()))
     if not change:
         return None
-    before = tuple(row.value for row in kept if row.known_to is None)
-    after = tuple(step for _, step in sorted(versions[-1].values.items()))
     cause = cause_at(knowledge, how.since)
     return Rebooked(knowledge.account, how, cause, before, after, change)
 
@@ -95,8 +103,9 @@ async def _count(tx: Tx, ledger: Ledger, rebooked: Collection[Rebooked]) -> None
     for booked in rebooked:
         account = known[booked.account]
         if account.counted:
-            add_timeline(added, account, booked.before, ledger.time_zone, times=-1)
-            add_timeline(added, account, booked.after, ledger.time_zone, times=1)
+            start = first_touched(booked.before, booked.after, ledger.time_zone)
+            for timeline, times in ((booked.before, -1), (booked.after, 1)):
+                add_timeline(added, account, timeline, ledger.time_zone, times=times, start=start)
     await rollups.add(tx, ledger.workspace, added)
     had = {b.account: sorted(currencies_of(b.after)) for b in rebooked}
     await accounts.save_currencies(
@@ -110,10 +119,33 @@ async def _count(tx: Tx, ledger: Ledger, rebooked: Collection[Rebooked]) -> None
     )
 
 
+def first_touched(before: Timeline, after: Timeline, zone: str) -> int:
+    """Index of the first step of both whose month may add something else now.
+
+    0 where the account is or was in no rollup: then none of its months adds what it added.
+    """
+    same = in_common(before, after)
+    if len(currencies_of(before)) > 1 or len(currencies_of(after)) > 1:
+        return 0
+    changed = [timeline[same].at for timeline in (before, after) if same < len(timeline)]
+    if not changed:
+        return same
+    month = starts_at(month_at(min(changed), zone), zone)
+    return bisect_left(after[:same], month, key=attrgetter("at"))
+
+
 def add_timeline(
-    added: dict[Cell, Tally], account: Account, timeline: Timeline, zone: str, *, times: int
+    added: dict[Cell, Tally],
+    account: Account,
+    timeline: Timeline,
+    zone: str,
+    *,
+    times: int,
+    start: int = 0,
 ) -> None:
     """Add what an account adds to each month, `times` 1 or -1, to every part that it is in.
+
+    Of the months from the step with index `start` on, which is the first of its month.
 
     One that ever had several currencies stands in no rollup: a rate decides what its movements are.
     """
@@ -122,7 +154,8 @@ def add_timeline(
         return
     (currency,) = currencies
     parts = rollups.parts_of(account.segment)
-    for month, tally in tallies_of(timeline, currency, zone).items():
+    jumps = jumps_from(timeline, start)
+    for month, tally in tallies_of_jumps(jumps, currency, zone).items():
         more = tally if times == 1 else tally.negated()
         for part in parts:
             cell = Cell(part, month, currency)

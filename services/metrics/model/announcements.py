@@ -10,8 +10,8 @@ from datetime import datetime
 from services.metrics.model.calendar import Month, month_at
 from services.metrics.model.identity import FactName
 from services.metrics.model.money import Amounts
-from services.metrics.model.movements import Jump, jumps_of
-from services.metrics.model.timeline import Timeline, amounts_at, past_due_at
+from services.metrics.model.movements import Jump, jumps_from
+from services.metrics.model.timeline import Timeline, amounts_at, in_common, past_due_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,8 @@ class Announcement:
 
 def announcement_of(before: Timeline, after: Timeline, now: datetime, zone: str) -> Announcement:
     """What there is to say of the change from `before` to `after` at `now`."""
-    former, jumps = _marks(jumps_of(before)), _marks(jumps_of(after))
+    same = in_common(before, after)
+    former, jumps = _marks(jumps_from(before, same)), _marks(jumps_from(after, same))
     gone = [jump for mark, jump in former.items() if mark not in jumps]
     come = [jump for mark, jump in jumps.items() if mark not in former]
     in_force = [jump for jump in come if jump.at <= now]

@@ -20,11 +20,11 @@ from services.metrics.model.identity import (
     name_of,
     voided,
 )
-from services.metrics.model.intervals import Version
+from services.metrics.model.intervals import Believed, Change, Version
 from services.metrics.model.objects import objects_of
 from services.metrics.model.restated import Cause
 from services.metrics.model.state import PricedState, priced
-from services.metrics.model.timeline import Step, timeline_of
+from services.metrics.model.timeline import Step, Timeline, timeline_of
 from shared.events.billing import (
     AnyFact,
     ObjectName,
@@ -110,6 +110,61 @@ def versions_of(knowledge: Knowledge, since: datetime) -> list[Version[datetime,
         Version(at, {step.at: step for step in timeline_at(knowledge, at)})
         for at in _instants(knowledge, since)
     ]
+
+
+class Appended(NamedTuple):
+    """Steps that only came behind those that are believed, and all steps now."""
+
+    change: Change[datetime, Step]
+    after: Timeline
+
+
+def appended_to(
+    knowledge: Knowledge, kept: Sequence[Believed[datetime, Step]], since: datetime
+) -> Appended | None:
+    """The change where all that was learned from `since` on continues the account's past in order.
+
+    So it is as a rule, and then one fold tells every version: each state adds its step from its
+    record time on, and nothing that was believed ceases to be. None where it is not so.
+    """
+    if knowledge.voids or knowledge.aliases or knowledge.objects:
+        return None
+    learned = [record for record in knowledge.states if record.recorded_at >= since]
+    known_from = _in_order(learned)
+    if not known_from:
+        return None
+    begin = min(known_from)
+    past = (record.priced for record in knowledge.states if record.recorded_at < since)
+    if any(state is None or state.effective_at >= begin for state in past) or any(
+        row.key >= begin or row.known_to is not None or row.known_from >= since for row in kept
+    ):
+        return None
+    after = timeline_at(knowledge, learned[-1].recorded_at)
+    added = [step for step in after if step.at >= begin]
+    if len(after) - len(added) != len(kept):
+        return None
+    rows = [Believed(step.at, step, known_from[step.at], None) for step in added]
+    return Appended(Change(added=rows, closed=(), removed=()), after)
+
+
+def _in_order(learned: list[StateRecord]) -> dict[datetime, datetime]:
+    """When the state of each instant was recorded, if they were in order of their instants.
+
+    Nothing where they were not, or where one has turns to come: those may cease to be believed.
+    """
+    learned.sort(key=lambda record: record.recorded_at)
+    known_from: dict[datetime, datetime] = {}
+    latest: datetime | None = None
+    for record in learned:
+        if record.priced is None or len(record.priced.turns) != 1:
+            return {}
+        at = record.priced.effective_at
+        if latest is not None and at < latest:
+            return {}
+        if known_from.setdefault(at, record.recorded_at) != record.recorded_at:
+            return {}
+        latest = at
+    return known_from
 
 
 def _instants(knowledge: Knowledge, since: datetime) -> list[datetime]:

@@ -1,6 +1,7 @@
 """Any history, in any order and any batches, against the calculator that shares no code with us."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from random import Random
@@ -33,8 +34,8 @@ SEEDS, SEEDS_OF_THE_LONG_RUN = range(25), range(25, 600)
 _numbers = count()
 
 
-async def applied(books: Books, history: History, chance: Random, size: int) -> str:
-    """A workspace of its own into which the history came in some order and in some batches."""
+async def applied(books: Books, history: History, chance: Random | None, size: int) -> str:
+    """A workspace of its own into which the history came in batches, shuffled by chance if any."""
     workspace = f"h-{next(_numbers)}"
     await books.configure(
         workspace,
@@ -44,7 +45,7 @@ async def applied(books: Books, history: History, chance: Random, size: int) -> 
     )
     events = [
         said(fact, at="2026-01-01T00:00:00Z", recorded_at=fact["recorded_at"], workspace=workspace)
-        for fact in shuffled(history.facts, chance)
+        for fact in (history.facts if chance is None else shuffled(history.facts, chance))
     ]
     await books.apply(*events, size=size)
     return workspace
@@ -137,6 +138,29 @@ async def test_any_arrival_of_the_same_facts_gives_the_same_tables(books: Books)
         bit_by_bit = await applied(books, history, chance, chance.randint(1, 20))
 
         assert await tables(books, bit_by_bit) == await tables(books, at_once), seed
+
+
+async def test_facts_recorded_in_order_give_the_tables_of_any_other_arrival(books: Books):
+    for seed in SEEDS:
+        history = recorded_at_once(seeded(seed)[0])
+        chance = Random(seed)
+
+        in_order = await applied(books, history, None, chance.randint(1, 5))
+        shuffled = await applied(books, history, chance, chance.randint(1, 20))
+
+        assert await tables(books, shuffled) == await tables(books, in_order), seed
+
+
+def recorded_at_once(history: History) -> History:
+    """The states of the history, each recorded when it came true."""
+    states = [
+        {**fact, "recorded_at": fact["effective_at"]}
+        for fact in history.facts
+        if fact["type"] == "subscription_state"
+    ]
+    once = {fact["id"]: fact for fact in reversed(states)}
+    ordered = sorted(once.values(), key=lambda fact: datetime.fromisoformat(fact["recorded_at"]))
+    return replace(history, facts=tuple(ordered))
 
 
 async def tables(books: Books, workspace: str) -> dict[str, list[str]]:
