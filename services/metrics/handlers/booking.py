@@ -74,7 +74,7 @@ async def _rebook_chunk(tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]) ->
         if (booked := _rebooked(known[account], kept[account], how)) is not None
     ]
     await steps.save_changes(tx, ledger.workspace, {b.account: b.change for b in rebooked})
-    await _count(tx, ledger, rebooked)
+    await _count(tx, ledger, await accounts.load_accounts(tx, ledger.workspace, touches), rebooked)
     return rebooked
 
 
@@ -94,11 +94,10 @@ def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], how: Touch) -> Rebo
     return Rebooked(knowledge.account, how, cause, before, after, change)
 
 
-async def _count(tx: Tx, ledger: Ledger, rebooked: Collection[Rebooked]) -> None:
+async def _count(
+    tx: Tx, ledger: Ledger, known: Mapping[str, Account], rebooked: Collection[Rebooked]
+) -> None:
     """Let the rollups hold what the accounts add now instead of what they added."""
-    if not rebooked:
-        return
-    known = await accounts.load_accounts(tx, ledger.workspace, [b.account for b in rebooked])
     added: dict[Cell, Tally] = {}
     for booked in rebooked:
         account = known[booked.account]
