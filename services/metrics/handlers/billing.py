@@ -52,6 +52,7 @@ def _record(received: Received[BillingFactRecorded]) -> NewRecord:
     """The fact of an event, read as the edge read it. Raises BadFact."""
     raw = bytes(received.event.fact)
     fact = fact_of(raw, received_at=received.appended_at)
+    named = named_in(fact)
     return NewRecord(
         event=received.envelope.id,
         place=Place(received.partition, received.offset),
@@ -59,15 +60,14 @@ def _record(received: Received[BillingFactRecorded]) -> NewRecord:
         recorded_at=received.event.recorded_at or received.appended_at,
         raw=raw,
         fact=fact,
-        priced=_priced_alone(fact),
+        named=named,
+        priced=None if named else _priced_alone(fact),
     )
 
 
 def _priced_alone(fact: AnyFact) -> PricedState | None:
-    """What a state comes to that says all itself; None for any other fact."""
-    if not isinstance(fact, SubscriptionState) or named_in(fact):
-        return None
-    return priced(fact, NO_OBJECTS)
+    """What a state comes to that names no object; None for any other fact."""
+    return priced(fact, NO_OBJECTS) if isinstance(fact, SubscriptionState) else None
 
 
 async def _book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequence[Caused]:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import text
 
 from services.metrics.model.identity import FactName
-from services.metrics.model.knowledge import Place, RawRecord, named_in, target_of
+from services.metrics.model.knowledge import Place, RawRecord, target_of
 from services.metrics.model.state import PricedState, decoded, encoded
 from shared.db import Tx, rows
 from shared.events.billing import AnyFact, account_of
@@ -24,6 +24,7 @@ class NewRecord(NamedTuple):
     recorded_at: datetime
     raw: bytes
     fact: AnyFact
+    named: Sequence[str]
     priced: PricedState | None
 
     @property
@@ -59,7 +60,6 @@ _encode = msgspec.json.Encoder().encode
 
 async def append_records(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> None:
     """Keep the records of one workspace."""
-    named = [named_in(record.fact) for record in records]
     await tx.execute(
         text(
             'INSERT INTO fact (workspace, source, id, part, "offset", type, account, target, named,'
@@ -83,7 +83,9 @@ async def append_records(tx: Tx, workspace: str, records: Sequence[NewRecord]) -
             "types": [record.fact.__struct_config__.tag for record in records],
             "accounts": [account_of(record.fact) for record in records],
             "targets": [target_of(record.fact) for record in records],
-            "named": [_encode(names).decode() if names else None for names in named],
+            "named": [
+                _encode(record.named).decode() if record.named else None for record in records
+            ],
             "recorded": [record.recorded_at for record in records],
             "facts": [record.raw.decode() for record in records],
             "priced": [
@@ -306,7 +308,7 @@ async def list_of_types(
         f"SELECT {RAW} FROM fact f WHERE f.workspace = :workspace AND {which}",
         {"workspace": workspace},
     )
-    voids = await _withdrawn(tx, which, {"workspace": workspace})
+    voids = await _withdrawn(tx, which, {"workspace": workspace}) if found else []
     return [
         record
         for record in (*map(_raw, found), *voids)

@@ -198,13 +198,19 @@ class Kept(NamedTuple):
 
 async def get_kept(tx: Tx, workspace: str, *, known_at: datetime | None = None) -> Kept:
     """What came again, and what came otherwise, of what was recorded up to `known_at`."""
+    found = await rows(
+        tx,
+        "SELECT repeats, EXISTS (SELECT FROM contested c WHERE c.workspace = l.workspace)"
+        " AS is_contested FROM ledger l WHERE workspace = :workspace",
+        {"workspace": workspace},
+    )
+    if not found:
+        return Kept(0, [])
+    beyond = found[0].repeats
+    if known_at is not None:
+        beyond = await facts.count_beyond_first(tx, workspace, known_at=known_at)
+    if not found[0].is_contested:
+        return Kept(beyond, [])
     contested = await facts.list_contested(tx, workspace, known_at=known_at)
     conflicts = list(standing_of(contested).conflicts)
-    if known_at is None:
-        found = await rows(
-            tx, "SELECT repeats FROM ledger WHERE workspace = :workspace", {"workspace": workspace}
-        )
-        beyond = found[0].repeats if found else 0
-    else:
-        beyond = await facts.count_beyond_first(tx, workspace, known_at=known_at)
     return Kept(beyond - len(conflicts), conflicts)

@@ -18,10 +18,13 @@ StepRow = Believed[datetime, Step]
 
 
 def _fraction(amount: Fraction) -> str:
-    return f"{amount.numerator}/{amount.denominator}"
+    """An amount as text, `1000/3` or `5`: no number of JSON holds every one."""
+    return str(amount)
 
 
 def _exact(_: type, said: str) -> Fraction:
+    if "/" not in said:
+        return Fraction(int(said))
     numerator, denominator = said.split("/")
     return Fraction(int(numerator), int(denominator))
 
