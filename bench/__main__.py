@@ -1,4 +1,4 @@
-"""`python -m bench [ingest|consume|runtime] [--quick] [--json FILE]`: measure what is claimed."""
+"""`python -m bench [WHAT] [--quick] [--json FILE]`: measure what is claimed of it, or of all."""
 
 import argparse
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from bench import consume, ingest, runtime
+from bench import consume, ingest, ledger, runtime
 from bench.figures import Comparison, as_json, show
 from bench.machine import facts
 from bench.running import NotMeasurable
@@ -57,9 +57,19 @@ def measure_runtime(*, quick: bool) -> Sequence[Comparison]:
     )
 
 
+def measure_ledger(*, quick: bool) -> Sequence[Comparison]:
+    """The revenue ledger: what a report, a fact, a late fact and a rebuild cost."""
+    return ledger.compare(
+        rounds=QUICK_ROUNDS if quick else ROUNDS,
+        sizes=ledger.QUICK if quick else ledger.FULL,
+        tell=tell,
+    )
+
+
 MEASURES: dict[str, tuple[str, Callable[..., Sequence[Comparison]]]] = {
     "ingest": ("Ingest: the edge's processor", measure_ingest),
     "consume": ("Consume: from Kafka to committed rollups", measure_consume),
+    "ledger": ("Ledger: reports, facts, late facts, a rebuild", measure_ledger),
     "runtime": ("Runtime: what exactly once costs", measure_runtime),
 }
 

@@ -61,7 +61,7 @@ async def get_first_month(tx: Tx, workspace: str) -> Month | None:
     """The month of the first movement that is known of any account; None without any."""
     found = await rows(
         tx,
-        "SELECT min(month) AS month FROM rollup WHERE workspace = :workspace AND part = ''",
+        "SELECT min(month) AS month FROM month_rollup WHERE workspace = :workspace AND part = ''",
         {"workspace": workspace},
     )
     first: date | None = found[0].month

@@ -51,7 +51,7 @@ async def add(tx: Tx, workspace: str, added: Mapping[Cell, Tally]) -> None:
 async def clear(tx: Tx, workspace: str) -> None:
     """Forget all cells of the workspace."""
     await tx.execute(
-        text("DELETE FROM rollup WHERE workspace = :workspace"), {"workspace": workspace}
+        text("DELETE FROM month_rollup WHERE workspace = :workspace"), {"workspace": workspace}
     )
 
 
@@ -61,7 +61,7 @@ async def list_tallies(
     """The tallies of a part up to `through`, by month and currency."""
     found = await rows(
         tx,
-        f"SELECT month, currency, {', '.join(COLUMNS)} FROM rollup"
+        f"SELECT month, currency, {', '.join(COLUMNS)} FROM month_rollup"
         " WHERE workspace = :workspace AND part = :part AND month <= :through",
         {"workspace": workspace, "part": part, "through": first_day(through)},
     )
@@ -85,7 +85,7 @@ async def _list_cells(tx: Tx, workspace: str, cells: Collection[Cell]) -> dict[C
     found = await rows(
         tx,
         f"SELECT r.part, r.month, r.currency, {', '.join(f'r.{c}' for c in COLUMNS)}"
-        " FROM rollup r JOIN unnest(CAST(:parts AS text[]), CAST(:months AS date[]),"
+        " FROM month_rollup r JOIN unnest(CAST(:parts AS text[]), CAST(:months AS date[]),"
         " CAST(:currencies AS text[])) AS u(part, month, currency) ON r.workspace = :workspace"
         " AND r.part = u.part AND r.month = u.month AND r.currency = u.currency",
         {"workspace": workspace, **_places(cells)},
@@ -97,7 +97,7 @@ async def _delete(tx: Tx, workspace: str, cells: Collection[Cell]) -> None:
     if cells:
         await tx.execute(
             text(
-                "DELETE FROM rollup r USING unnest(CAST(:parts AS text[]),"
+                "DELETE FROM month_rollup r USING unnest(CAST(:parts AS text[]),"
                 " CAST(:months AS date[]), CAST(:currencies AS text[]))"
                 " AS u(part, month, currency) WHERE r.workspace = :workspace"
                 " AND r.part = u.part AND r.month = u.month AND r.currency = u.currency"
@@ -115,7 +115,7 @@ async def _save(tx: Tx, workspace: str, tallies: Mapping[Cell, Tally]) -> None:
     columns = list(zip(*map(_columns, tallies.values()), strict=True))
     await tx.execute(
         text(
-            f"INSERT INTO rollup (workspace, part, month, currency, {', '.join(COLUMNS)})"
+            f"INSERT INTO month_rollup (workspace, part, month, currency, {', '.join(COLUMNS)})"
             " SELECT :workspace, u.* FROM unnest(CAST(:parts AS text[]), CAST(:months AS date[]),"
             f" CAST(:currencies AS text[]), {amounts}, {counts}) AS u"
             f" ON CONFLICT (workspace, part, month, currency) DO UPDATE SET {replaced}"

@@ -29,7 +29,15 @@ RATIOS = {
     "logo_retention",
     "nps",
 }
-TABLES = ("fact", "contested", "subscription", "step", "account", "rollup", "scheduled_movement")
+TABLES = (
+    "fact",
+    "contested",
+    "subscription",
+    "step",
+    "account",
+    "month_rollup",
+    "scheduled_movement",
+)
 SEEDS, SEEDS_OF_THE_LONG_RUN = range(25), range(25, 600)
 _numbers = count()
 

@@ -53,7 +53,7 @@ async def test_a_month_is_closed_a_day_after_its_end_and_binds_the_months_before
 async def test_a_month_whose_sums_do_not_hold_is_not_closed_and_raises_an_alarm(books: Books):
     await books.apply(said(state("acme", "2025-01-05T00:00:00Z", 10000), at="2025-01-05T00:00:01Z"))
     async with books.database.transaction() as tx:
-        await tx.exec_driver_sql("UPDATE rollup SET net_new = '9999/1'")
+        await tx.exec_driver_sql("UPDATE month_rollup SET net_new = '9999/1'")
 
     events = await close(books)
 

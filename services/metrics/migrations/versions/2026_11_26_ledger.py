@@ -98,7 +98,7 @@ DERIVED = (
         told jsonb NOT NULL,
         PRIMARY KEY (workspace, account, event))""",
     # What a month adds, in one currency: of all accounts (part '') or of a segment (part '=x').
-    """CREATE TABLE rollup (
+    """CREATE TABLE month_rollup (
         workspace text NOT NULL,
         part text COLLATE "C" NOT NULL,
         month date NOT NULL CHECK (extract(day FROM month) = 1),
