@@ -3,6 +3,8 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
+
 from services.metrics.schedule.contracts import tell_of_contracts
 from services.metrics.schedule.opportunities import tell_of_opportunities
 from shared.events.ingest import (
@@ -30,7 +32,8 @@ async def notices(books: Books, day: str) -> list[tuple[str, str, int | None]]:
     """What is told of contracts on a day: the type, the last day inside, the days left."""
     async with books.database.transaction() as tx:
         caused = await tell_of_contracts(datetime.fromisoformat(f"{day}T12:00:00+00:00"), tx)
-    return [(c.event.type, c.event.on.isoformat(), c.event.days_left) for c in caused]
+    told = [(c.event.type, msgspec.to_builtins(c.event)) for c in caused]
+    return [(kind, event["on"], event.get("days_left")) for kind, event in told]
 
 
 async def test_the_opt_out_window_is_told_before_it_closes_and_once(books: Books):
