@@ -8,6 +8,7 @@ from services.metrics.api import router
 from services.metrics.handlers import LANES, LEDGER
 from services.metrics.schedule import jobs
 from services.metrics.settings import MetricsSettings
+from services.metrics.store.closing import audit_all
 from shared.bus.consumer import group_name
 from shared.bus.kafka.ends import LogEnds
 from shared.db import Database
@@ -40,6 +41,7 @@ def build() -> Service:
             "contract_notice",
             "opportunity_told",
         ),
+        audit=audit_all,
         jobs=jobs(settings, group=group_name("metrics", LEDGER), ends=ends),
     )
 

@@ -1,6 +1,6 @@
 """A service as one value: all that makes one service different from another."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from shared import auth
 from shared.bus.handlers import BatchFold, Lane
 from shared.bus.jobs import Job
-from shared.db import Database
+from shared.db import Database, Tx
 from shared.events import ingest
 from shared.http import Check
 from shared.settings import ServiceSettings
@@ -58,6 +58,9 @@ class Service:
     outliving_tables: Sequence[str] = ()
     """Kept longer than the topics they are folded from: a rebuild adds what only they still know.
     """
+    audit: Callable[[Tx], Awaitable[None]] | None = None
+    """What a rebuild asks of the new tables before it swaps them in: raises MainstayError where
+    something does not hold that always has to."""
     jobs: Sequence[Job] = ()
     shows_dead_letters: bool = True
     """False: the service's own routes show them, with more beside."""

@@ -11,7 +11,7 @@ from services.metrics.model.calendar import Month, month_at
 from services.metrics.model.closing import exact_figures, month_digest
 from services.metrics.model.months import MonthReport
 from services.metrics.store import closing, reports
-from services.metrics.store.closing import ClosedMonth
+from services.metrics.store.closing import ClosedMonth, LastClosed
 from services.metrics.store.ledger import load_ledger
 from services.metrics.store.reports import View
 from services.metrics.store.settings import list_workspaces
@@ -49,7 +49,7 @@ async def _close_in(
     zone = (await reports.get_view(tx, workspace)).zone
     last = month_at(min(now, known_until) - patience, zone).previous
     before = await closing.get_last_closed(tx, workspace)
-    first = before.month.next if before.month else await closing.get_first_month(tx, workspace)
+    first = await _first(tx, workspace, before, zone)
     if first is None or first > last:
         return ()
     last = min(last, first.plus(MONTHS_AT_ONCE - 1))
@@ -64,6 +64,14 @@ async def _close_in(
             log.critical("invariant_broken", workspace=workspace, breach=str(breach))
         return ()
     return await _close(tx, view, audited.reports, before.digest, now=now)
+
+
+async def _first(tx: Tx, workspace: str, before: LastClosed, zone: str) -> Month | None:
+    """The first month to close: behind the last closed one, else the first with a movement."""
+    if before.month is not None:
+        return before.month.next
+    months = await closing.get_months(tx, workspace, zone)
+    return None if months is None else months.first
 
 
 async def _close(

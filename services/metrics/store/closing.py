@@ -1,13 +1,13 @@
 """Closed months: what was told of them then, bound by digests, and whether the books hold."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import datetime
+from typing import ClassVar, NamedTuple
 
 import msgspec
 from sqlalchemy import text
 
-from services.metrics.model.calendar import Month, ends_at, starts_at
+from services.metrics.model.calendar import Month, ends_at, month_at, starts_at
 from services.metrics.model.closing import FIRST
 from services.metrics.model.invariants import (
     Broken,
@@ -22,7 +22,9 @@ from services.metrics.model.windows import Ends, window_of
 from services.metrics.store import reports, rollups
 from services.metrics.store.reports import Tallies, View
 from services.metrics.store.rollups import first_day, month_of
+from services.metrics.store.settings import list_workspaces
 from shared.db import Tx, rows
+from shared.errors import MainstayError
 
 
 class ClosedMonth(NamedTuple):
@@ -57,15 +59,24 @@ async def get_last_closed(tx: Tx, workspace: str) -> LastClosed:
     return LastClosed(month_of(found[0].month), found[0].digest)
 
 
-async def get_first_month(tx: Tx, workspace: str) -> Month | None:
-    """The month of the first movement that is known of any account; None without any."""
-    found = await rows(
+class Months(NamedTuple):
+    """From the month of the first step that is believed to the month of the last."""
+
+    first: Month
+    last: Month
+
+
+async def get_months(tx: Tx, workspace: str, zone: str) -> Months | None:
+    """The months of all steps of any account; None without any."""
+    (found,) = await rows(
         tx,
-        "SELECT min(month) AS month FROM month_rollup WHERE workspace = :workspace AND part = ''",
+        "SELECT min(at) AS first, max(at) AS last FROM step"
+        " WHERE workspace = :workspace AND known_to IS NULL",
         {"workspace": workspace},
     )
-    first: date | None = found[0].month
-    return None if first is None else month_of(first)
+    if found.first is None:
+        return None
+    return Months(month_at(found.first, zone), month_at(found.last, zone))
 
 
 async def append_closed(tx: Tx, workspace: str, closed: ClosedMonth) -> None:
@@ -117,6 +128,9 @@ async def list_closed(
 # --- the books looked at as a whole --------------------------------------------------------------
 
 
+WORKSPACES_AT_ONCE = 100
+
+
 class Audited(NamedTuple):
     """The months of a span from the accounts themselves, and what does not hold of the books."""
 
@@ -151,6 +165,27 @@ async def audit(tx: Tx, view: View, first: Month, last: Month) -> Audited:
         kept = await rollups.list_tallies(tx, view.workspace, rollups.ALL, through=last)
         broken += _broken_rollups(kept, tallies, last)
     return Audited(found, broken)
+
+
+class BooksBroken(MainstayError):
+    """Something does not hold of the books that always has to."""
+
+    code: ClassVar[str] = "books_broken"
+
+
+async def audit_all(tx: Tx) -> None:
+    """Look at the books of every workspace, over all their months. Raises BooksBroken."""
+    after = ""
+    while workspaces := await list_workspaces(tx, after=after, limit=WORKSPACES_AT_ONCE):
+        for workspace in workspaces:
+            view = await reports.get_view(tx, workspace)
+            months = await get_months(tx, workspace, view.zone)
+            if months is None:
+                continue
+            broken = (await audit(tx, view, *months)).broken
+            if broken:
+                raise BooksBroken(f"workspace {workspace}: {len(broken)} breaches, {broken[0]}")
+        after = workspaces[-1]
 
 
 def _ends(timeline: Timeline, month: Month, zone: str) -> Ends:

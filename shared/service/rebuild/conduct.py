@@ -210,7 +210,16 @@ class _Course:
                 since = _Since(live=await present(tx), shadow=await present(beside))
         self._tell(report.comparison_lines(found))
         self._check(found)
+        await self._audit()
         return since
+
+    async def _audit(self) -> None:
+        """Let the service look at the rebuilt tables. Raises MainstayError where it objects."""
+        if self.service.audit is not None:
+            async with self.shadow.transaction() as tx:
+                await tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+                await self.service.audit(tx)
+            self.say("the service finds nothing wrong with the rebuilt tables")
 
     async def _forget_as_live(self, replay: Replay) -> None:
         """Forget in the shadow what the live service has forgotten by its last run of each job."""

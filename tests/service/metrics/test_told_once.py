@@ -8,6 +8,7 @@ import pytest
 
 from services.metrics.schedule.closing import close_due
 from services.metrics.schedule.movements import publish_movements
+from services.metrics.store.closing import BooksBroken, audit_all
 from shared import telemetry
 from shared.events.ingest import AccountUpserted
 from tests.service.metrics.books import Books, appended, said, state
@@ -60,6 +61,15 @@ async def test_a_month_whose_sums_do_not_hold_is_not_closed_and_raises_an_alarm(
     assert events == []
     assert telemetry.LEDGER_BROKEN.labels("w1")._value.get() > 0
     assert (await books.get("/revenue/closed-months"))["items"] == []
+
+
+async def test_an_audit_of_all_books_names_the_workspace_that_is_broken(books: Books):
+    await books.apply(said(state("acme", "2025-01-05T00:00:00Z", 10000), at="2025-01-05T00:00:01Z"))
+    async with books.database.transaction() as tx:
+        await audit_all(tx)
+        await tx.exec_driver_sql("UPDATE month_rollup SET gross_new = '9999/1'")
+        with pytest.raises(BooksBroken, match="workspace w1"):
+            await audit_all(tx)
 
 
 async def test_a_late_fact_after_the_close_is_a_restatement_by_cause(books: Books):
