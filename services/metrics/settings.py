@@ -29,5 +29,7 @@ class MetricsSettings(StoredServiceSettings):
         " as restatements, hours.",
     )
     close_every_seconds: PositiveFloat = Field(
-        default=60.0, description="How often it is looked whether a month can be closed, seconds."
+        default=10.0,
+        description="How often it is looked whether a month can be closed, of one workspace at a"
+        " time, seconds.",
     )

@@ -32,15 +32,16 @@ async def close_due(
 ) -> Sequence[Caused]:
     """Close, in each workspace, the months that ended so long ago that late facts are exceptions.
 
-    Their figures are by what was recorded up to `known_until`, so that they can be had again.
+    Their figures are by what was recorded up to `known_until`, so that they can be had again. One
+    workspace at a time: nothing can be booked in it meanwhile.
     """
-    caused: list[Caused] = []
     after = ""
     while workspaces := await list_workspaces(tx, after=after, limit=WORKSPACES_AT_ONCE):
         for workspace in workspaces:
-            caused += await _close_in(tx, workspace, now, known_until, patience)
+            if caused := await _close_in(tx, workspace, now, known_until, patience):
+                return caused
         after = workspaces[-1]
-    return caused
+    return ()
 
 
 async def _close_in(

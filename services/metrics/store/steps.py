@@ -12,7 +12,8 @@ from services.metrics.model.intervals import Believed, Change
 from services.metrics.model.timeline import Step
 from shared.db import Tx, rows
 
-ACCOUNTS_AT_ONCE = 500  # bounds the memory of a walk over a workspace, not its result
+# Bounds the memory of a walk over a workspace, and how long it keeps others from the loop.
+ACCOUNTS_AT_ONCE = 100
 
 StepRow = Believed[datetime, Step]
 
