@@ -1,5 +1,7 @@
 """Route of the KPIs: the numbers by which each role steers."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 
@@ -11,16 +13,18 @@ from services.metrics.model.calendar import Month, ends_at, month_at, starts_at
 from services.metrics.model.committed import committed
 from services.metrics.model.effects import effect_of_a_point
 from services.metrics.model.money import NOTHING, ratio, shown, worth
+from services.metrics.model.months import MonthReport
 from services.metrics.model.movements import Kind
 from services.metrics.model.payback import Payback, payback_of
 from services.metrics.model.timeline import Timeline, amounts_at, amounts_before, past_due_at
-from services.metrics.model.windows import Ends, window_of
+from services.metrics.model.windows import Ends, Window, window_of
 from services.metrics.store import reports
 from services.metrics.store.cohorts import get_costs
 from services.metrics.store.reports import View
 from services.metrics.store.settings import get_ndr_target
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
+from shared.db import Tx
 from shared.http import Transaction
 
 router = APIRouter()
@@ -68,67 +72,91 @@ class KpisBody(ViewBody):
     payback: PaybackBody | None = Field(description="Null without a gross margin.")
 
 
+@dataclass
+class _Sums:
+    """What all accounts come to now, with their ends over the last year."""
+
+    mrr: Fraction = NOTHING
+    committed: Fraction = NOTHING
+    past_due: Fraction = NOTHING
+    customers: int = 0
+    ends: list[Ends] = field(default_factory=list)
+    paybacks: list[Payback] = field(default_factory=list)
+
+
 @router.get("/kpis", summary="The numbers by which roles steer")
 async def get_kpis(request: Request, caller: Reading, tx: Transaction) -> KpisBody:
     """Revenue now, the last whole month, and retention over a year against its target."""
     now: datetime = request.app.state.clock()
     known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace)
-    month = month_at(now, view.zone)
-    last = month.previous
-    months = await reports.get_months(tx, view, last, last)
+    last = month_at(now, view.zone).previous
+    report = (await reports.get_months(tx, view, last, last)).reports[last]
+    sums = await _sums(tx, view, now, last)
+    year = window_of(sums.ends, view.rates, last)
     target = await get_ndr_target(tx, caller.workspace)
-    mrr = agreed = late = NOTHING
-    customers = 0
-    ends: list[Ends] = []
-    costs = await get_costs(tx, view)
-    paid: list[Payback] = []
-    begin, end = starts_at(last.plus(1 - YEAR_MONTHS), view.zone), ends_at(last, view.zone)
-    async for account, timeline in reports.walk(tx, view):
-        held = amounts_at(timeline, now)
-        mrr += worth(held, view.rates, month)
-        agreed += worth(committed(timeline), view.rates, month)
-        late += worth(past_due_at(timeline, now), view.rates, month)
-        customers += bool(held)
-        paid += _payback(view, timeline, costs.get(account), last)
-        ends.append(Ends(amounts_before(timeline, begin), amounts_before(timeline, end)))
-    report = months.reports[last]
-    point = effect_of_a_point(report.mrr_end, report.ndr, report.net[Kind.NEW])
-    year = window_of(ends, view.rates, last)
     return KpisBody(
         **view_fields(view, known_until),
         at=now,
-        mrr=shown(mrr),
-        arr=shown(mrr * YEAR_MONTHS),
-        committed_mrr=shown(agreed),
-        at_risk_mrr=shown(late),
-        customers=customers,
+        mrr=shown(sums.mrr),
+        arr=shown(sums.mrr * YEAR_MONTHS),
+        committed_mrr=shown(sums.committed),
+        at_risk_mrr=shown(sums.past_due),
+        customers=sums.customers,
         month=str(last),
         last_month=MonthBody.of(report),
         ndr_year=ratio(year.ndr),
         grr_year=ratio(year.grr),
         logo_churn_year=ratio(year.logo_churn),
         ndr_target=float(target),
-        ndr_to_target=None
-        if year.base == 0
-        else shown(year.base * Fraction(target) - year.retained),
-        one_point=None
-        if point is None
-        else PointBody(next_month=shown(point.next_month), in_a_year=shown(point.in_a_year)),
-        payback=None
-        if view.margin is None
-        else PaybackBody(
-            accounts=len(paid),
-            paid_back=sum(each.paid_back_in is not None for each in paid),
-            churned_before=sum(each.churned_before for each in paid),
-            lost=shown(sum((each.lost for each in paid), NOTHING)),
-        ),
+        ndr_to_target=_missing(year, Fraction(target)),
+        one_point=_one_point(report),
+        payback=None if view.margin is None else _payback(sums.paybacks),
     )
 
 
-def _payback(view: View, timeline: Timeline, cost: Fraction | None, last: Month) -> list[Payback]:
+async def _sums(tx: Tx, view: View, now: datetime, last: Month) -> _Sums:
+    month = month_at(now, view.zone)
+    begin, end = starts_at(last.plus(1 - YEAR_MONTHS), view.zone), ends_at(last, view.zone)
+    costs = await get_costs(tx, view)
+    sums = _Sums()
+    async for account, timeline in reports.walk(tx, view):
+        held = amounts_at(timeline, now)
+        sums.mrr += worth(held, view.rates, month)
+        sums.committed += worth(committed(timeline), view.rates, month)
+        sums.past_due += worth(past_due_at(timeline, now), view.rates, month)
+        sums.customers += bool(held)
+        sums.ends.append(Ends(amounts_before(timeline, begin), amounts_before(timeline, end)))
+        sums.paybacks += _payback_of(view, timeline, costs.get(account), last)
+    return sums
+
+
+def _payback_of(
+    view: View, timeline: Timeline, cost: Fraction | None, last: Month
+) -> list[Payback]:
     """The account's payback by the end of `last`; none where cost or margin are not known."""
     if cost is None or view.margin is None:
         return []
     found = payback_of(timeline, cost, view.margin, view.rates, view.zone, last)
     return [] if found is None else [found]
+
+
+def _missing(year: Window, target: Fraction) -> str | None:
+    """MRR that is missing to the target; None where nobody paid a year ago."""
+    return None if year.base == 0 else shown(year.base * target - year.retained)
+
+
+def _one_point(report: MonthReport) -> PointBody | None:
+    effect = effect_of_a_point(report.mrr_end, report.ndr, report.net[Kind.NEW])
+    if effect is None:
+        return None
+    return PointBody(next_month=shown(effect.next_month), in_a_year=shown(effect.in_a_year))
+
+
+def _payback(paybacks: Sequence[Payback]) -> PaybackBody:
+    return PaybackBody(
+        accounts=len(paybacks),
+        paid_back=sum(each.paid_back_in is not None for each in paybacks),
+        churned_before=sum(each.churned_before for each in paybacks),
+        lost=shown(sum((each.lost for each in paybacks), NOTHING)),
+    )
