@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.metrics.handlers.booking import Touch, Touches, add_timeline, rebook, touch
+from services.metrics.handlers.booking import End, Touch, Touches, add_timeline, rebook, touch
 from services.metrics.handlers.publishing import publish
 from services.metrics.model.knowledge import Alias, homes_of
 from services.metrics.model.profile import Profile, customer_in, told_by, with_told
@@ -70,7 +70,7 @@ async def _count_elsewhere(
     for account, timeline in (await steps.list_timelines(tx, ledger.workspace, moved)).items():
         for known, times in ((before[account], -1), (after[account], 1)):
             if known.counted:
-                add_timeline(added, known, timeline, ledger.time_zone, times=times)
+                add_timeline(added, known, End(timeline), ledger.time_zone, times=times)
     await rollups.add(tx, ledger.workspace, added)
 
 

@@ -11,6 +11,7 @@ from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import (
     Alias,
     Place,
+    StateRecord,
     account_of_customer,
     homes_of,
     named_in,
@@ -77,8 +78,9 @@ async def _book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequenc
     await facts.append_records(tx, workspace, records)
     await add_repeats(tx, workspace, len(records) - len(names - before))
     repeated = _repeated(records, before)
-    touches = await _touched(tx, workspace, await _told_apart(tx, workspace, records, repeated))
-    rebooked = await rebook(tx, ledger, touches)
+    saying = await _told_apart(tx, workspace, records, repeated)
+    touched = await _touched(tx, workspace, saying)
+    rebooked = await rebook(tx, ledger, touched.touches, touched.learned)
     return await publish(tx, workspace, rebooked, now=max(record.appended_at for record in records))
 
 
@@ -115,13 +117,21 @@ async def _told_apart(
     )
 
 
-async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touches:
+class Touched(NamedTuple):
+    """The accounts that records speak of; and of those of which only states were learned, these."""
+
+    touches: Touches
+    learned: Mapping[str, Sequence[StateRecord]]
+
+
+async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touched:
     """The accounts that the records speak of, and how."""
     touches: Touches = {}
-    await _touch_by_states(tx, workspace, saying.records, touches)
+    learned = await _touch_by_states(tx, workspace, saying.records, touches)
+    others: Touches = {}
     last = saying.records[-1].event if saying.records else ""
     for account, at in saying.contested.items():
-        touch(touches, account, Touch(at, last))
+        touch(others, account, Touch(at, last))
     objects = {
         record.fact.object_id: Touch(record.recorded_at, record.event)
         for record in reversed(saying.records)
@@ -131,30 +141,42 @@ async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touches:
         if isinstance(record.fact, Void):
             how = Touch(record.recorded_at, record.event)
             reached = await facts.list_reached(tx, workspace, {record.name})
-            await _touch_homes(tx, workspace, reached.accounts, how, touches)
+            await _touch_homes(tx, workspace, reached.accounts, how, others)
             for object_id in reached.object_ids:
                 touch(objects, object_id, how)
     for object_id, how in objects.items():
         naming = await _naming(tx, workspace, {object_id})
-        await _touch_homes(tx, workspace, naming, how, touches)
-    return touches
+        await _touch_homes(tx, workspace, naming, how, others)
+    for account, how in others.items():
+        touch(touches, account, how)
+    return Touched(touches, {a: states for a, states in learned.items() if a not in others})
 
 
 async def _touch_by_states(
     tx: Tx, workspace: str, records: Iterable[NewRecord], touches: Touches
-) -> None:
+) -> dict[str, list[StateRecord]]:
+    """Touch the accounts that states were sent for; their states, where no void or alias speaks."""
     states = [
-        (record.fact, Touch(record.recorded_at, record.event))
-        for record in records
-        if isinstance(record.fact, SubscriptionState)
+        (record, record.fact) for record in records if isinstance(record.fact, SubscriptionState)
     ]
     if not states:
-        return
-    aliases = await accounts.list_aliases(tx, workspace, {state.account for state, _ in states})
-    await _refuse_moved(tx, workspace, [state for state, _ in states], aliases)
-    for state, how in states:
+        return {}
+    aliases = await accounts.list_aliases(tx, workspace, {state.account for _, state in states})
+    await _refuse_moved(tx, workspace, [state for _, state in states], aliases)
+    voided = await facts.list_voided(tx, workspace, {record.name for record, _ in states})
+    learned: defaultdict[str, list[StateRecord]] = defaultdict(list)
+    for record, state in states:
         for account in homes_of(state.account, aliases):
-            touch(touches, account, how)
+            touch(touches, account, Touch(record.recorded_at, record.event))
+        learned[state.account].append(
+            StateRecord(record.name, state.account, record.recorded_at, record.priced, state)
+        )
+    named = {alias.customer for alias in aliases} | {alias.account for alias in aliases}
+    return {
+        account: listed
+        for account, listed in learned.items()
+        if account not in named and not voided & {state.name for state in listed}
+    }
 
 
 async def _touch_homes(

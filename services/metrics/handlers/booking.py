@@ -7,17 +7,25 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
+from types import MappingProxyType
 from typing import NamedTuple
 
 from services.metrics.model.calendar import month_at, starts_at
+from services.metrics.model.continuation import CarriedOn, carried_on, continuation_of
 from services.metrics.model.intervals import Change, change_to
-from services.metrics.model.knowledge import Knowledge, appended_to, cause_at, versions_of
+from services.metrics.model.knowledge import (
+    Knowledge,
+    StateRecord,
+    appended_to,
+    cause_at,
+    versions_of,
+)
 from services.metrics.model.movements import jumps_from
 from services.metrics.model.restated import Cause
 from services.metrics.model.tally import EMPTY, Tally, tallies_of_jumps
 from services.metrics.model.timeline import Step, Timeline, currencies_of, in_common
 from services.metrics.store import accounts, rollups, steps
-from services.metrics.store.accounts import Account
+from services.metrics.store.accounts import Account, Kept
 from services.metrics.store.knowledge import get_knowledge
 from services.metrics.store.ledger import Ledger
 from services.metrics.store.rollups import Cell
@@ -44,7 +52,11 @@ def touch(touches: Touches, account: str, how: Touch) -> None:
 
 
 class Rebooked(NamedTuple):
-    """An account whose steps are not what they were."""
+    """An account whose steps are not what they were.
+
+    `before` and `after` may be the ends of its timelines, from the start of a month on; `paid`: it
+    had paid before them.
+    """
 
     account: str
     touch: Touch
@@ -52,33 +64,129 @@ class Rebooked(NamedTuple):
     before: Timeline
     after: Timeline
     change: Change[datetime, Step]
+    paid: bool = False
 
 
-async def rebook(tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]) -> list[Rebooked]:
-    """Fold the touched accounts anew; those that changed."""
+Learned = Mapping[str, Sequence[StateRecord]]
+"""States that are all that was learned of an account, by account."""
+NOTHING_ELSE: Learned = MappingProxyType({})
+
+
+async def rebook(
+    tx: Tx, ledger: Ledger, touches: Mapping[str, Touch], learned: Learned = NOTHING_ELSE
+) -> list[Rebooked]:
+    """Book the touched accounts: carried on where that says the same, else folded anew.
+
+    Those that changed.
+    """
     listed = sorted(touches)
     rebooked: list[Rebooked] = []
     for start in range(0, len(listed), ACCOUNTS_AT_ONCE):
         chunk = {account: touches[account] for account in listed[start : start + ACCOUNTS_AT_ONCE]}
-        rebooked += await _rebook_chunk(tx, ledger, chunk)
+        rebooked += await _rebook_chunk(tx, ledger, chunk, learned)
     return rebooked
 
 
-async def _rebook_chunk(tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]) -> list[Rebooked]:
+async def _rebook_chunk(
+    tx: Tx, ledger: Ledger, touches: Mapping[str, Touch], learned: Learned
+) -> list[Rebooked]:
+    known = await accounts.load_accounts(tx, ledger.workspace, touches)
+    carried = _carried(known, learned)
+    rest = {account: how for account, how in touches.items() if account not in carried}
+    rebooked, kept = await _fold_anew(tx, ledger, rest) if rest else ([], {})
+    if carried:
+        rebooked += await _append(tx, ledger, touches, known, carried)
+        kept |= {
+            account: Kept(_currencies(known[account], each), each.continuation)
+            for account, each in carried.items()
+        }
+    await steps.save_changes(tx, ledger.workspace, {b.account: b.change for b in rebooked})
+    await _count(tx, ledger, known, rebooked)
+    changed = {
+        account: each
+        for account, each in kept.items()
+        if each != (known[account].currencies, known[account].continuation)
+    }
+    await accounts.save_kept(tx, ledger.workspace, changed)
+    return rebooked
+
+
+# --- carrying on ---------------------------------------------------------------------------------
+
+
+def _carried(known: Mapping[str, Account], learned: Learned) -> dict[str, CarriedOn]:
+    """The accounts whose states only continue their past, in the one currency that they have."""
+    carried: dict[str, CarriedOn] = {}
+    for account, records in learned.items():
+        before = known[account].continuation if account in known else None
+        found = None if before is None else carried_on(before, records)
+        if found is not None and len(_currencies(known[account], found)) <= 1:
+            carried[account] = found
+    return carried
+
+
+def _currencies(account: Account, carried: CarriedOn) -> tuple[str, ...]:
+    added = currencies_of(tuple(row.value for row in carried.added))
+    return tuple(sorted({*account.currencies, *added}))
+
+
+async def _append(
+    tx: Tx,
+    ledger: Ledger,
+    touches: Mapping[str, Touch],
+    known: Mapping[str, Account],
+    carried: Mapping[str, CarriedOn],
+) -> list[Rebooked]:
+    """The accounts to which steps come behind, with what stands in the months of these."""
+    zone = ledger.time_zone
+    growing = {account: each for account, each in carried.items() if each.added}
+    since = {
+        account: starts_at(month_at(each.added[0].key, zone), zone)
+        for account, each in growing.items()
+    }
+    ends = await steps.list_ends(tx, ledger.workspace, since)
+    rebooked = []
+    for account, each in growing.items():
+        before, place = ends[account], known[account].continuation
+        first_paid = None if place is None else place.first_paid_at
+        rebooked.append(
+            Rebooked(
+                account,
+                touches[account],
+                Cause.LATE,
+                before,
+                (*before, *(row.value for row in each.added)),
+                Change(added=each.added, closed=(), removed=()),
+                paid=first_paid is not None and (not before or first_paid < before[0].at),
+            )
+        )
+    return rebooked
+
+
+# --- folding anew --------------------------------------------------------------------------------
+
+
+async def _fold_anew(
+    tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]
+) -> tuple[list[Rebooked], dict[str, Kept]]:
+    """The accounts folded from all that is known; those that changed, and what to keep of all."""
     known = await get_knowledge(tx, ledger.workspace, touches)
     since = min(how.since for how in touches.values())
-    kept = await steps.list_believed(tx, ledger.workspace, touches, since=since)
-    rebooked = [
-        booked
-        for account, how in touches.items()
-        if (booked := _rebooked(known[account], kept[account], how)) is not None
-    ]
-    await steps.save_changes(tx, ledger.workspace, {b.account: b.change for b in rebooked})
-    await _count(tx, ledger, await accounts.load_accounts(tx, ledger.workspace, touches), rebooked)
-    return rebooked
+    believed = await steps.list_believed(tx, ledger.workspace, touches, since=since)
+    rebooked: list[Rebooked] = []
+    kept: dict[str, Kept] = {}
+    for account, how in touches.items():
+        booked = _rebooked(known[account], believed[account], how)
+        kept[account] = Kept(
+            tuple(sorted(currencies_of(booked.after))),
+            continuation_of(known[account], booked.after),
+        )
+        if booked.change:
+            rebooked.append(booked)
+    return rebooked, kept
 
 
-def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], how: Touch) -> Rebooked | None:
+def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], how: Touch) -> Rebooked:
     standing = [row for row in kept if row.known_to is None or row.known_to >= how.since]
     before = tuple(row.value for row in kept if row.known_to is None)
     appended = appended_to(knowledge, standing, how.since)
@@ -88,10 +196,11 @@ def _rebooked(knowledge: Knowledge, kept: Sequence[StepRow], how: Touch) -> Rebo
         versions = versions_of(knowledge, how.since)
         change = change_to(standing, versions)
         after = tuple(step for _, step in sorted(versions[-1].values.items()))
-    if not change:
-        return None
     cause = cause_at(knowledge, how.since)
     return Rebooked(knowledge.account, how, cause, before, after, change)
+
+
+# --- what accounts add to months -----------------------------------------------------------------
 
 
 async def _count(
@@ -104,18 +213,17 @@ async def _count(
         if account.counted:
             start = first_touched(booked.before, booked.after, ledger.time_zone)
             for timeline, times in ((booked.before, -1), (booked.after, 1)):
-                add_timeline(added, account, timeline, ledger.time_zone, times=times, start=start)
+                end = End(timeline, start, booked.paid)
+                add_timeline(added, account, end, ledger.time_zone, times=times)
     await rollups.add(tx, ledger.workspace, added)
-    had = {b.account: sorted(currencies_of(b.after)) for b in rebooked}
-    await accounts.save_currencies(
-        tx,
-        ledger.workspace,
-        {
-            account: currencies
-            for account, currencies in had.items()
-            if tuple(currencies) != known[account].currencies
-        },
-    )
+
+
+class End(NamedTuple):
+    """The steps of a timeline from index `start` on, the first of its month; `paid` before all."""
+
+    timeline: Timeline
+    start: int = 0
+    paid: bool = False
 
 
 def first_touched(before: Timeline, after: Timeline, zone: str) -> int:
@@ -134,26 +242,18 @@ def first_touched(before: Timeline, after: Timeline, zone: str) -> int:
 
 
 def add_timeline(
-    added: dict[Cell, Tally],
-    account: Account,
-    timeline: Timeline,
-    zone: str,
-    *,
-    times: int,
-    start: int = 0,
+    added: dict[Cell, Tally], account: Account, end: End, zone: str, *, times: int
 ) -> None:
     """Add what an account adds to each month, `times` 1 or -1, to every part that it is in.
 
-    Of the months from the step with index `start` on, which is the first of its month.
-
     One that ever had several currencies stands in no rollup: a rate decides what its movements are.
     """
-    currencies = currencies_of(timeline)
+    currencies = currencies_of(end.timeline)
     if len(currencies) != 1:
         return
     (currency,) = currencies
     parts = rollups.parts_of(account.segment)
-    jumps = jumps_from(timeline, start)
+    jumps = jumps_from(end.timeline, end.start, paid=end.paid)
     for month, tally in tallies_of_jumps(jumps, currency, zone).items():
         more = tally if times == 1 else tally.negated()
         for part in parts:

@@ -22,7 +22,7 @@ async def publish(
     if not rebooked:
         return []
     view = await reports.get_view(tx, workspace)
-    told = [(b, announcement_of(b.before, b.after, now, view.zone)) for b in rebooked]
+    told = [(b, announcement_of(b.before, b.after, now, view.zone, paid=b.paid)) for b in rebooked]
     gone = [Scheduled(workspace, b.account, at) for b, each in told for at in each.unscheduled]
     come = [Scheduled(workspace, b.account, at) for b, each in told for at in each.scheduled]
     await delete_scheduled(tx, gone)

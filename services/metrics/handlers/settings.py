@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.metrics.handlers.booking import add_timeline
+from services.metrics.handlers.booking import End, add_timeline
 from services.metrics.model.tally import Tally
 from services.metrics.store import accounts, rollups, steps
 from services.metrics.store.ledger import Ledger, load_ledger, save_zone
@@ -44,5 +44,5 @@ async def _add(tx: Tx, ledger: Ledger, chunk: Sequence[AccountSteps]) -> None:
     known = await accounts.load_accounts(tx, ledger.workspace, [a.account for a in chunk])
     added: dict[Cell, Tally] = {}
     for account, timeline in chunk:
-        add_timeline(added, known[account], timeline, ledger.time_zone, times=1)
+        add_timeline(added, known[account], End(timeline), ledger.time_zone, times=1)
     await rollups.add(tx, ledger.workspace, added)

@@ -38,10 +38,16 @@ class Announcement:
     """What is overdue now; None where nothing changed between some and none."""
 
 
-def announcement_of(before: Timeline, after: Timeline, now: datetime, zone: str) -> Announcement:
-    """What there is to say of the change from `before` to `after` at `now`."""
+def announcement_of(
+    before: Timeline, after: Timeline, now: datetime, zone: str, *, paid: bool = False
+) -> Announcement:
+    """What there is to say of the change from `before` to `after` at `now`.
+
+    Both may be the ends of timelines that are equal till then; `paid`: it had paid before.
+    """
     same = in_common(before, after)
-    former, jumps = _marks(jumps_from(before, same)), _marks(jumps_from(after, same))
+    former = _marks(jumps_from(before, same, paid=paid))
+    jumps = _marks(jumps_from(after, same, paid=paid))
     gone = [jump for mark, jump in former.items() if mark not in jumps]
     come = [jump for mark, jump in jumps.items() if mark not in former]
     in_force = [jump for jump in come if jump.at <= now]

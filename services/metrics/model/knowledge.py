@@ -130,7 +130,7 @@ def appended_to(
     if knowledge.voids or knowledge.aliases or knowledge.objects:
         return None
     learned = [record for record in knowledge.states if record.recorded_at >= since]
-    known_from = _in_order(learned)
+    known_from = in_order(learned)
     if not known_from:
         return None
     begin = min(known_from)
@@ -139,7 +139,7 @@ def appended_to(
         row.key >= begin or row.known_to is not None or row.known_from >= since for row in kept
     ):
         return None
-    after = timeline_at(knowledge, learned[-1].recorded_at)
+    after = timeline_at(knowledge, max(known_from.values()))
     added = [step for step in after if step.at >= begin]
     if len(after) - len(added) != len(kept):
         return None
@@ -147,15 +147,14 @@ def appended_to(
     return Appended(Change(added=rows, closed=(), removed=()), after)
 
 
-def _in_order(learned: list[StateRecord]) -> dict[datetime, datetime]:
+def in_order(learned: Sequence[StateRecord]) -> dict[datetime, datetime]:
     """When the state of each instant was recorded, if they were in order of their instants.
 
     Nothing where they were not, or where one has turns to come: those may cease to be believed.
     """
-    learned.sort(key=lambda record: record.recorded_at)
     known_from: dict[datetime, datetime] = {}
     latest: datetime | None = None
-    for record in learned:
+    for record in sorted(learned, key=_instants_of):
         if record.priced is None or len(record.priced.turns) != 1:
             return {}
         at = record.priced.effective_at
@@ -165,6 +164,11 @@ def _in_order(learned: list[StateRecord]) -> dict[datetime, datetime]:
             return {}
         latest = at
     return known_from
+
+
+def _instants_of(record: StateRecord) -> tuple[datetime, datetime]:
+    """When a state was recorded, and when it came true."""
+    return record.recorded_at, _instant(record)[1]
 
 
 def _instants(knowledge: Knowledge, since: datetime) -> list[datetime]:

@@ -53,11 +53,14 @@ def jumps_of(timeline: Timeline) -> tuple[Jump, ...]:
     return jumps_from(timeline, 0)
 
 
-def jumps_from(timeline: Timeline, start: int) -> tuple[Jump, ...]:
-    """The account's jumps of its steps from the one with index `start` on."""
+def jumps_from(timeline: Timeline, start: int, *, paid: bool = False) -> tuple[Jump, ...]:
+    """The account's jumps of its steps from the one with index `start` on.
+
+    `paid`: it had paid before the first of the steps that are given.
+    """
     jumps: list[Jump] = []
     before: Amounts = timeline[start - 1].mrr if start else {}
-    paid = any(step.mrr for step in timeline[:start])
+    paid = paid or any(step.mrr for step in timeline[:start])
     for step in timeline[start:]:
         if step.mrr != before:
             jumps.append(Jump(step.at, before, step.mrr, not paid, step.facts, step.reason))

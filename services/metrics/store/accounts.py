@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import text
 
+from services.metrics.model.continuation import Continuation
 from services.metrics.model.knowledge import Alias
 from services.metrics.model.profile import Profile, Told
+from services.metrics.model.state import decoded, encoded
 from shared.db import Tx, rows
 
 
@@ -17,7 +19,9 @@ class Account(NamedTuple):
 
     segment: str | None
     counted: bool
-    currencies: tuple[str, ...]
+    currencies: tuple[str, ...] = ()
+    continuation: Continuation | None = None
+    """From where its books can be carried on."""
 
 
 class Telling(NamedTuple):
@@ -46,30 +50,58 @@ async def load_accounts(tx: Tx, workspace: str, accounts: Collection[str]) -> di
     )
     found = await rows(
         tx,
-        "SELECT account, segment, counted, currencies FROM account"
+        "SELECT account, segment, counted, currencies, standing, settled_at, learned_at,"
+        " first_paid_at FROM account"
         " WHERE workspace = :workspace AND account = ANY(CAST(:accounts AS text[]))",
         {"workspace": workspace, "accounts": listed},
     )
-    return {row.account: Account(row.segment, row.counted, tuple(row.currencies)) for row in found}
+    return {
+        row.account: Account(row.segment, row.counted, tuple(row.currencies), _continuation(row))
+        for row in found
+    }
 
 
-async def save_currencies(tx: Tx, workspace: str, currencies: Mapping[str, Sequence[str]]) -> None:
-    """Note which currencies accounts have ever had."""
-    if currencies:
-        await tx.execute(
-            text(
-                "UPDATE account a SET currencies ="
-                " ARRAY(SELECT json_array_elements_text(CAST(u.currencies AS json)))"
-                " FROM unnest(CAST(:accounts AS text[]), CAST(:currencies AS text[]))"
-                " AS u(account, currencies)"
-                " WHERE a.workspace = :workspace AND a.account = u.account"
-            ),
-            {
-                "workspace": workspace,
-                "accounts": list(currencies),
-                "currencies": [_encode(list(had)).decode() for had in currencies.values()],
-            },
-        )
+def _continuation(row: Any) -> Continuation | None:
+    if row.standing is None:
+        return None
+    states = tuple(decoded(row.standing))
+    return Continuation(states, row.settled_at, row.learned_at, row.first_paid_at)
+
+
+class Kept(NamedTuple):
+    """What is kept of an account's books beside them."""
+
+    currencies: tuple[str, ...]
+    continuation: Continuation | None
+
+
+async def save_kept(tx: Tx, workspace: str, kept: Mapping[str, Kept]) -> None:
+    """Note which currencies accounts have ever had, and from where they can be carried on."""
+    if not kept:
+        return
+    places = [each.continuation for each in kept.values()]
+    await tx.execute(
+        text(
+            "UPDATE account a SET currencies ="
+            " ARRAY(SELECT json_array_elements_text(CAST(u.currencies AS json))),"
+            " standing = u.standing, settled_at = u.settled_at, learned_at = u.learned_at,"
+            " first_paid_at = u.first_paid_at"
+            " FROM unnest(CAST(:accounts AS text[]), CAST(:currencies AS text[]),"
+            " CAST(:standing AS bytea[]), CAST(:settled AS timestamptz[]),"
+            " CAST(:learned AS timestamptz[]), CAST(:paid AS timestamptz[]))"
+            " AS u(account, currencies, standing, settled_at, learned_at, first_paid_at)"
+            " WHERE a.workspace = :workspace AND a.account = u.account"
+        ),
+        {
+            "workspace": workspace,
+            "accounts": list(kept),
+            "currencies": [_encode(list(each.currencies)).decode() for each in kept.values()],
+            "standing": [None if place is None else encoded(place.states) for place in places],
+            "settled": [None if place is None else place.settled_at for place in places],
+            "learned": [None if place is None else place.learned_at for place in places],
+            "paid": [None if place is None else place.first_paid_at for place in places],
+        },
+    )
 
 
 async def load_profiles(

@@ -181,6 +181,19 @@ async def list_voids(tx: Tx, workspace: str, accounts: Collection[str]) -> list[
     )
 
 
+async def list_voided(tx: Tx, workspace: str, names: Collection[FactName]) -> set[FactName]:
+    """Those of the facts that some void speaks of, whichever came first."""
+    found = await rows(
+        tx,
+        "SELECT DISTINCT v.source, v.target FROM fact v"
+        " JOIN unnest(CAST(:sources AS text[]), CAST(:ids AS text[])) AS u(source, id)"
+        " ON v.source = u.source AND v.target = u.id"
+        " WHERE v.workspace = :workspace AND v.type = 'void' AND v.target IS NOT NULL",
+        {"workspace": workspace, **_names(sorted(names))},
+    )
+    return {FactName(row.source, row.target) for row in found}
+
+
 async def list_voids_of_objects(
     tx: Tx, workspace: str, names: Collection[FactName]
 ) -> list[RawRecord]:

@@ -123,6 +123,27 @@ def _places(listed: Sequence[tuple[str, StepRow]]) -> dict[str, list[Any]]:
     }
 
 
+async def list_ends(
+    tx: Tx, workspace: str, since: Mapping[str, datetime]
+) -> dict[str, tuple[Step, ...]]:
+    """The steps that are believed of each account from an instant on, and the last one before."""
+    columns = "SELECT at, step::text AS step FROM step s WHERE s.workspace = :workspace"
+    of_account = "AND s.account = u.account AND s.known_to IS NULL"
+    found = await rows(
+        tx,
+        "SELECT u.account, e.step FROM"
+        " unnest(CAST(:accounts AS text[]), CAST(:since AS timestamptz[])) AS u(account, since)"
+        f" CROSS JOIN LATERAL (({columns} {of_account} AND s.at >= u.since)"
+        f" UNION ALL ({columns} {of_account} AND s.at < u.since ORDER BY s.at DESC LIMIT 1)) AS e"
+        " ORDER BY u.account, e.at",
+        {"workspace": workspace, "accounts": list(since), "since": list(since.values())},
+    )
+    ends: dict[str, list[Step]] = {account: [] for account in since}
+    for account, step in found:
+        ends[account].append(_decode(step))
+    return {account: tuple(listed) for account, listed in ends.items()}
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 

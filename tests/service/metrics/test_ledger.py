@@ -131,6 +131,21 @@ async def test_tiers_that_are_only_named_are_priced_once_somebody_tells_them(boo
     assert account["unresolved"] == []
 
 
+async def test_a_state_that_names_objects_may_follow_one_that_names_none(books: Books):
+    item = {"price": "pr", "interval": "month", "quantity": 3, "tiers": {"object_id": "pr"}}
+    named = state("acme", "2025-02-05T00:00:00Z", 0, name="f2", items=[item])
+    await books.apply(
+        said(state("acme", "2025-01-05T00:00:00Z", 10000, name="f1"), at="2025-01-05T00:00:01Z")
+    )
+    await books.apply(said(named, at="2025-02-05T00:00:01Z"))
+
+    assert await movements(books) == [
+        ("acme", "2025-01-05", "new", "10000", ["f1"]),
+        ("acme", "2025-02-05", "churn", "-10000", ["f2"]),
+    ]
+    assert (await books.get("/revenue/accounts/acme"))["unresolved"] == ["pr"]
+
+
 async def test_a_mapping_that_comes_later_applies_to_earlier_facts_too(books: Books):
     told = state("cus_1", "2025-01-05T00:00:00Z", 10000, name="f1", source="stripe")
     await books.apply(said(told, at="2025-01-05T00:00:01Z"))

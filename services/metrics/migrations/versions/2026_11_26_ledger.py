@@ -83,11 +83,16 @@ DERIVED = (
     "CREATE INDEX step_learned ON step (workspace, known_from)",
     # `counted`: in every metric, as walk-through accounts are not. `currencies`: those it ever had;
     # one with several stands in no rollup, because a rate decides what its movements are.
+    # `standing` and what follows: from where its books can be carried on, as far as they can.
     """CREATE TABLE account (
         workspace text NOT NULL,
         account text COLLATE "C" NOT NULL,
         profile jsonb NOT NULL DEFAULT '{}',
         currencies text[] NOT NULL DEFAULT '{}',
+        standing bytea,
+        settled_at timestamptz,
+        learned_at timestamptz,
+        first_paid_at timestamptz,
         segment text GENERATED ALWAYS AS (profile #>> '{segment,0}') STORED,
         counted boolean NOT NULL GENERATED ALWAYS AS
             (coalesce(profile #> '{synthetic,0}' <> 'true'::jsonb, true)) STORED,
