@@ -175,17 +175,25 @@ def _mainstay(stack: Stack, empty: str, *, records: int, events: int) -> Worked:
     return found
 
 
-async def worked(stack: Stack, process: Process, url: str, *, done: str, until: int) -> Worked:
+async def worked(
+    stack: Stack,
+    process: Process,
+    url: str,
+    *,
+    done: str,
+    until: int,
+    within_seconds: float = WORK_SECONDS,
+) -> Worked:
     """What it took from the first commit to the one after which `done` answers `until`."""
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMAS})
     try:
-        async with asyncio.timeout(WORK_SECONDS):
+        async with asyncio.timeout(within_seconds):
             first = await _changed(connection, process, done, lambda count: count > 0)
             begin = _Instant.now(stack, process)
             last = await _changed(connection, process, done, lambda count: count >= until)
             end = _Instant.now(stack, process)
     except TimeoutError as error:
-        raise NotMeasurable(f"not worked off within {WORK_SECONDS:.0f} s") from error
+        raise NotMeasurable(f"not worked off within {within_seconds:.0f} s") from error
     finally:
         await connection.close()
     return begin.to(end, events=last - first)

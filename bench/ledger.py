@@ -38,6 +38,7 @@ MAINSTAY = "Mainstay"
 ASKED = "w1"  # the workspace whose months are asked for
 WRITE_AT_ONCE = 5_000
 LATE_FACTS = 20
+APPLY_SECONDS = 600.0  # longest wait for a topic to be worked off
 REBUILD_SECONDS = 600.0
 
 
@@ -188,7 +189,9 @@ def _applying(stack: Stack, count: int) -> tuple[Measure, str]:
     )
     try:
         with measured(stack, "metrics", command, stack.environment("metrics", url)) as process:
-            found = asyncio.run(worked(stack, process, url, done=done, until=count))
+            found = asyncio.run(
+                worked(stack, process, url, done=done, until=count, within_seconds=APPLY_SECONDS)
+            )
         require_sum(url, "SELECT count(*) FROM fact", count)
         require_sum(url, "SELECT count(*) FROM dead_letter", 0)
     except NotMeasurable as error:
