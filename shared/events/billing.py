@@ -201,7 +201,8 @@ class SubscriptionState(
 ):
     """A full snapshot of a subscription, true from `effective_at` until the next one.
 
-    Two of one instant are told apart by `seq`, the later having the higher.
+    Two of one instant are told apart by `seq`, the later having the higher; of equal ones, the one
+    that `follows` the other by its `digest` is the later.
     """
 
     effective_at: Instant
@@ -214,6 +215,14 @@ class SubscriptionState(
     pause: Pause | None = None
     ends_at: Instant | None = None
     seq: int = 0
+    digest: (
+        Annotated[str, Meta(max_length=128, description="Stands for its content at its source.")]
+        | None
+    ) = None
+    follows: (
+        Annotated[str, Meta(max_length=128, description="Digest of the state that it replaced.")]
+        | None
+    ) = None
 
 
 class FxRate(Fact, frozen=True, kw_only=True, omit_defaults=True, tag="fx_rate"):

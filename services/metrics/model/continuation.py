@@ -9,9 +9,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from services.metrics.model.intervals import Believed
-from services.metrics.model.knowledge import Knowledge, StateRecord, in_order, states_at
+from services.metrics.model.knowledge import Knowledge, StateRecord, recorded_in_order, states_at
 from services.metrics.model.state import PricedState
-from services.metrics.model.timeline import Step, Timeline, first_paid_at, timeline_of
+from services.metrics.model.timeline import Step, Timeline, first_paid_at, in_order, timeline_of
 from shared.events.billing import Status
 
 
@@ -64,7 +64,7 @@ def carried_on(before: Continuation, learned: Sequence[StateRecord]) -> CarriedO
 
     None of the states is void, and no object or alias speaks of the account.
     """
-    known_from = in_order(learned)
+    known_from = recorded_in_order(learned)
     if not known_from or min(known_from) <= before.settled_at:
         return None
     if min(known_from.values()) <= before.learned_at:
@@ -89,9 +89,5 @@ def _priced(records: Sequence[StateRecord]) -> list[PricedState]:
 
 def _latest(states: Sequence[PricedState]) -> tuple[PricedState, ...]:
     """The latest state of each subscription, by subscription."""
-    latest: dict[str, PricedState] = {}
-    for state in states:
-        known = latest.get(state.subscription)
-        if known is None or known.order < state.order:
-            latest[state.subscription] = state
-    return tuple(latest[subscription] for subscription in sorted(latest))
+    latest = {state.subscription: state for state in in_order(states)}
+    return tuple(latest.values())

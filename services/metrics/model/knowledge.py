@@ -130,7 +130,7 @@ def appended_to(
     if knowledge.voids or knowledge.aliases or knowledge.objects:
         return None
     learned = [record for record in knowledge.states if record.recorded_at >= since]
-    known_from = in_order(learned)
+    known_from = recorded_in_order(learned)
     if not known_from:
         return None
     begin = min(known_from)
@@ -147,7 +147,7 @@ def appended_to(
     return Appended(Change(added=rows, closed=(), removed=()), after)
 
 
-def in_order(learned: Sequence[StateRecord]) -> dict[datetime, datetime]:
+def recorded_in_order(learned: Sequence[StateRecord]) -> dict[datetime, datetime]:
     """When the state of each instant was recorded, if they were in order of their instants.
 
     Nothing where they were not, or where one has turns to come: those may cease to be believed.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from services.metrics.model.money import NOTHING, Amounts
 from services.metrics.model.state import COUNTING, PricedState
-from services.metrics.model.timeline import pieces_of
+from services.metrics.model.timeline import in_order, pieces_of
 
 
 class Why(StrEnum):
@@ -75,9 +75,8 @@ def compared(
 
 def sides_at(states: Iterable[PricedState], at: datetime) -> dict[str, Side]:
     """What each subscription is at `at`, by the states that had begun then."""
-    ordered = sorted(states, key=lambda state: (state.subscription, *state.order))
     sides: dict[str, Side] = {}
-    for subscription, listed in groupby(ordered, key=attrgetter("subscription")):
+    for subscription, listed in groupby(in_order(states), key=attrgetter("subscription")):
         begun = [state for state in listed if state.effective_at <= at]
         if begun:
             pieces = [piece for piece in pieces_of(begun) if piece.at <= at]

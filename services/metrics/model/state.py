@@ -66,6 +66,8 @@ class PricedState(msgspec.Struct, frozen=True, array_like=True):
     turns: tuple[Turn, ...]
     object_ids: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
+    digest: str | None = None
+    follows: str | None = None
 
     @property
     def order(self) -> tuple[datetime, int, str, str]:
@@ -94,6 +96,8 @@ def priced(state: SubscriptionState, objects: Objects) -> PricedState:
         turns=turns,
         object_ids=tuple(sorted(known.object_ids)),
         unresolved=tuple(sorted(known.unresolved)),
+        digest=state.digest,
+        follows=state.follows,
     )
 
 

@@ -50,12 +50,43 @@ class Piece(NamedTuple):
 
 def timeline_of(states: Iterable[PricedState]) -> Timeline:
     """The account's steps: its subscriptions summed, all of one instant in one step (P15)."""
-    ordered = sorted(states, key=lambda state: (state.subscription, *state.order))
     pieces: list[Piece] = []
-    for _, of_one in groupby(ordered, key=attrgetter("subscription")):
+    for _, of_one in groupby(in_order(states), key=attrgetter("subscription")):
         pieces.extend(pieces_of(list(of_one)))
     pieces.sort(key=attrgetter("at"))
     return tuple(_steps(pieces))
+
+
+def in_order(states: Iterable[PricedState]) -> list[PricedState]:
+    """The states by subscription, and of each in the order in which they came true (P22).
+
+    A source may give two of one instant the same number, and say which follows which.
+    """
+    ordered = sorted(states, key=lambda state: (state.subscription, *state.order))
+    if not any(state.follows for state in ordered):
+        return ordered
+    told: list[PricedState] = []
+    for _, at_once in groupby(ordered, key=lambda s: (s.subscription, s.effective_at, s.seq)):
+        told.extend(_in_chain(list(at_once)))
+    return told
+
+
+def _in_chain(states: list[PricedState]) -> Iterator[PricedState]:
+    """Each state behind the one that it follows, as far as that is among them; else by id."""
+    waiting = list(states)
+    while waiting:
+        free = (
+            state
+            for state in waiting
+            if not any(
+                other.digest == state.follows and other is not state
+                for other in waiting
+                if state.follows is not None and state.follows != state.digest
+            )
+        )
+        first = next(free, waiting[0])
+        waiting.remove(first)
+        yield first
 
 
 def pieces_of(states: list[PricedState]) -> Iterator[Piece]:

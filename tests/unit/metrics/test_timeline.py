@@ -13,7 +13,7 @@ from services.metrics.model.timeline import (
     past_due_at,
 )
 from shared.events.billing import AnyFact
-from tests.unit.metrics.builders import books_from, instant, state
+from tests.unit.metrics.builders import books_from, instant, mrr_at, state
 
 HISTORY = (
     state("2026-01-10", "100"),
@@ -82,3 +82,20 @@ def test_tallies_of_the_jumps_of_some_months_are_those_of_these_months():
     assert tallies_of_jumps(march, "KRW", "UTC") == {
         month: tally for month, tally in tallies.items() if month >= Month(2026, 3)
     }
+
+
+def test_of_two_states_of_one_instant_and_number_the_one_that_follows_is_the_later():
+    at = "2026-01-10"
+    first = state(at, "100", id="b", seq=1, digest="d1", follows="d0")
+    second = state(at, "200", id="a", seq=1, digest="d2", follows="d1")
+
+    assert mrr_at("2026-01-11", first, second) == 200
+    assert mrr_at("2026-01-11", second, first) == 200
+
+
+def test_states_that_follow_each_other_in_a_circle_go_by_id():
+    at = "2026-01-10"
+    one = state(at, "100", id="a", digest="d1", follows="d2")
+    other = state(at, "200", id="b", digest="d2", follows="d1")
+
+    assert mrr_at("2026-01-11", one, other) == 200
