@@ -1,13 +1,13 @@
 """Route of one account: what it is worth, what is agreed and at risk, and the facts behind it."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import ViewBody, view_fields
-from services.metrics.api.parameters import KnownAt, known_at_of
+from services.metrics.api.parameters import AsOf, KnownAt, as_of_or_now, known_at_of
 from services.metrics.model.calendar import month_at
 from services.metrics.model.committed import committed
 from services.metrics.model.identity import FactName
@@ -21,6 +21,9 @@ from shared.auth import Reading
 from shared.http import NotFound, Problem, Transaction
 
 router = APIRouter()
+
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class AccountUnknown(NotFound):
@@ -43,7 +46,7 @@ class AccountBody(ViewBody):
     """An account's books."""
 
     account: str = Field(description="The account.")
-    mrr: str = Field(description="Now, minor units of the reporting currency.")
+    mrr: str = Field(description="At `as_of`, minor units of the reporting currency.")
     committed: str = Field(description="Once all known schedules have run.")
     at_risk: str = Field(description="The part of the MRR whose payment is overdue.")
     first_paid_at: datetime | None = Field(description="When it first had MRR.")
@@ -63,9 +66,10 @@ async def get_account(
     caller: Reading,
     tx: Transaction,
     account: Annotated[str, Path(description="The account's id.", examples=["acme"])],
+    as_of: AsOf = None,
     known_at: KnownAt = None,
 ) -> AccountBody:
-    """What the account is worth now, or was with what was known at `known_at`."""
+    """What the account is worth at `as_of`, with what was known at `known_at`."""
     known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
     # PostgreSQL keeps no NUL in a text, so no account has one in its id.
@@ -75,7 +79,7 @@ async def get_account(
     known = await get_knowledge(tx, view.workspace, names)
     if account not in known or not known[account].states:
         raise AccountUnknown(f"account {account!r} has no billing fact in this workspace")
-    at: datetime = view.known_at or request.app.state.clock()
+    at = as_of_or_now(as_of, request)
     month = month_at(at, view.zone)
     return AccountBody(
         **view_fields(view, known_until),
@@ -94,7 +98,7 @@ async def get_account(
             )
             for step in timeline
         ],
-        unresolved=sorted(unresolved_at(known[account], at)),
+        unresolved=sorted(unresolved_at(known[account], view.known_at or END_OF_TIME)),
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, amount
 from services.metrics.api.csv_lists import csv_response
-from services.metrics.api.parameters import ListFormat
+from services.metrics.api.parameters import AsOf, ListFormat, as_of_or_now
 from services.metrics.model.concessions import Outcome, outcomes_of
 from services.metrics.model.contracts import (
     last_day,
@@ -104,12 +104,13 @@ async def list_contracts(
     auto_renew: Annotated[
         bool | None, Query(description="false: the exceptions, a list that should be empty (C3).")
     ] = None,
+    as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ContractBody]:
-    """By account and contract, with windows and terms as of today."""
+    """By account and contract, with windows and terms as of today, or of the day of `as_of`."""
     view = await reports.get_view(tx, caller.workspace)
-    today = request.app.state.clock().astimezone(ZoneInfo(view.zone)).date()
+    today = as_of_or_now(as_of, request).astimezone(ZoneInfo(view.zone)).date()
     after = contracts.BEGINNING if cursor is None else _decoded(cursor, Place)
     items: list[ContractBody] = []
     while len(items) <= limit:

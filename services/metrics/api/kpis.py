@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, RATIO, MonthBody, ViewBody, view_fields
+from services.metrics.api.parameters import AsOf, as_of_or_now
 from services.metrics.model.calendar import Month, ends_at, month_at, starts_at
 from services.metrics.model.committed import committed
 from services.metrics.model.effects import effect_of_a_point
@@ -51,7 +52,7 @@ class PointBody(BaseModel):
 class KpisBody(ViewBody):
     """Revenue now, the last whole month, and retention over the last twelve whole months."""
 
-    at: datetime = Field(description="Now.")
+    at: datetime = Field(description="As asked; now where nothing was.")
     mrr: str = Field(description=f"MRR now. {AMOUNT}")
     arr: str = Field(description="Twelve times the MRR.")
     committed_mrr: str = Field(description="MRR once all known schedules have run.")
@@ -85,9 +86,11 @@ class _Sums:
 
 
 @router.get("/kpis", summary="The numbers by which roles steer")
-async def get_kpis(request: Request, caller: Reading, tx: Transaction) -> KpisBody:
+async def get_kpis(
+    request: Request, caller: Reading, tx: Transaction, as_of: AsOf = None
+) -> KpisBody:
     """Revenue now, the last whole month, and retention over a year against its target."""
-    now: datetime = request.app.state.clock()
+    now = as_of_or_now(as_of, request)
     known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace)
     last = month_at(now, view.zone).previous

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from services.metrics.model.calendar import Month
 from services.metrics.store.reports import Group
@@ -28,6 +28,15 @@ KnownAt = Annotated[
         description="Record time: facts recorded up to and at it, in every field. RFC 3339, or a"
         " date alone, which means its first instant in UTC. All that is known where it is left out."
         " Final where it is not after `known_until`.",
+        examples=["2026-03-01T00:00:00Z"],
+    ),
+]
+AsOf = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        description="Business time: what is true then. RFC 3339, or a date alone, which means its"
+        " first instant in UTC. Now where it is left out.",
         examples=["2026-03-01T00:00:00Z"],
     ),
 ]
@@ -93,6 +102,14 @@ def instant_of(name: str, given: str) -> datetime:
             f"{name}: {given!r} is neither an RFC 3339 instant nor a date;"
             " write 2026-03-01T00:00:00Z or 2026-03-01, and a + as %2B"
         ) from error
+
+
+def as_of_or_now(given: str | None, request: Request) -> datetime:
+    """The business time that was asked for; now where it is left out."""
+    if given is not None:
+        return instant_of("as_of", given)
+    now: datetime = request.app.state.clock()
+    return now
 
 
 def known_at_of(given: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, ViewBody, view_fields
-from services.metrics.api.parameters import instant_of
+from services.metrics.api.parameters import as_of_or_now
 from services.metrics.model.calendar import Month, month_at
 from services.metrics.model.knowledge import named_in, states_at
 from services.metrics.model.money import shown, worth
@@ -129,9 +129,7 @@ async def reconcile(
     request: Request, caller: Reading, tx: Transaction, asked: Reconciliation
 ) -> ReconciliationBody:
     """Each account whose MRR differs, and why. Nothing is changed."""
-    at: datetime = (
-        request.app.state.clock() if asked.as_of is None else instant_of("as_of", asked.as_of)
-    )
+    at = as_of_or_now(asked.as_of, request)
     view = await reports.get_view(tx, caller.workspace)
     listed = _listed(asked.subscriptions, at)
     objects = await _objects(tx, view, listed)

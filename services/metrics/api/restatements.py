@@ -1,19 +1,25 @@
 """Route of the restatements: ended months that were told otherwise later, by cause."""
 
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT
-from services.metrics.api.parameters import instant_of
+from services.metrics.api.csv_lists import csv_response
+from services.metrics.api.parameters import ListFormat, instant_of
 from services.metrics.model import POLICY_VERSION
+from services.metrics.model.knowledge import EPOCH
 from services.metrics.model.money import shown
 from services.metrics.store import reports
+from services.metrics.store.reports import View
 from services.metrics.store.restatements import Learned, Restatement, list_restatements
 from shared.auth import Reading
+from shared.db import Database
 from shared.http import (
     Cursor,
     InvalidRequest,
@@ -25,6 +31,9 @@ from shared.http import (
 )
 
 router = APIRouter()
+
+CHUNK = 200
+COLUMNS = ("known_at", "account", "cause", "facts", "month", "change", "policy_version")
 
 
 class RestatementBody(BaseModel):
@@ -52,30 +61,60 @@ class RestatementBody(BaseModel):
         )
 
 
-@router.get("/revenue/restatements", summary="Ended months that were told otherwise later")
+@router.get(
+    "/revenue/restatements",
+    summary="Ended months that were told otherwise later",
+    response_model=None,
+    responses={200: {"model": Page[RestatementBody]}},
+)
 async def get_restatements(
+    request: Request,
     caller: Reading,
     tx: Transaction,
     since: Annotated[
-        str, Query(max_length=40, description="Record time: only what became known from then on.")
-    ],
+        str | None,
+        Query(max_length=40, description="Record time: only what became known from then on."),
+    ] = None,
+    format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[RestatementBody]:
-    """By record time and account: what changed of which months, why, and by which facts."""
+) -> Page[RestatementBody] | StreamingResponse:
+    """By record time and account: what changed of which months, why, and by which facts.
+
+    CSV is whole: a line for each month that changed.
+    """
     view = await reports.get_view(tx, caller.workspace)
-    found = await list_restatements(
-        tx,
-        view,
-        since=instant_of("since", since),
-        after=None if cursor is None else _learned(cursor),
-        limit=limit + 1,
-    )
+    begin = EPOCH if since is None else instant_of("since", since)
+    if format is ListFormat.CSV:
+        return csv_response(COLUMNS, _chunks(request.app.state.database, view, begin))
+    after = None if cursor is None else _learned(cursor)
+    found = await list_restatements(tx, view, since=begin, after=after, limit=limit + 1)
     more = len(found) > limit
     return Page(
         items=[RestatementBody.of(restatement) for restatement in found[:limit]],
         next_cursor=_cursor(found[limit - 1].learned) if more else None,
     )
+
+
+async def _chunks(
+    database: Database, view: View, since: datetime
+) -> AsyncIterator[list[Sequence[object]]]:
+    after: Learned | None = None
+    while True:
+        async with database.transaction() as tx:
+            found = await list_restatements(tx, view, since=since, after=after, limit=CHUNK)
+        yield [line for restatement in found for line in _lines(RestatementBody.of(restatement))]
+        if len(found) < CHUNK:
+            return
+        after = found[-1].learned
+
+
+def _lines(body: RestatementBody) -> list[Sequence[object]]:
+    facts = " ".join(body.facts)
+    return [
+        (body.known_at, body.account, body.cause, facts, month, change, body.policy_version)
+        for month, change in body.months.items()
+    ]
 
 
 def _learned(cursor: str) -> Learned:
