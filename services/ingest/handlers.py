@@ -1,12 +1,14 @@
 """What ingest does with events: it notes what became of its own, and how far the others have read.
 
+And it takes over the gross margin that metrics is told: one setting, kept and told by one service.
+
 History has a lane of its own, so that an import delays no receipt of a live event.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from services.ingest.store import receipts
+from services.ingest.store import receipts, workspaces
 from shared.bus.handlers import BatchFold, Lane
 from shared.db import Tx
 from shared.events.base import Caused, Received
@@ -37,6 +39,7 @@ from shared.events.ingest import (
     UserAliased,
     UserIdentified,
 )
+from shared.events.metrics import REVENUE, SettingsChanged
 from shared.events.runtime import PROGRESSED, RUNTIME_TOPICS
 
 OWN_EVENTS = (
@@ -78,6 +81,27 @@ async def note_progress(tx: Tx, batch: Sequence[Received[Any]]) -> list[Caused]:
     return []
 
 
+async def margins_changed(tx: Tx, batch: Sequence[Received[SettingsChanged]]) -> Sequence[Caused]:
+    """Keep the margins that metrics was told, and tell everybody the settings as they now are."""
+    caused = []
+    for received in batch:
+        workspace, told = received.envelope.workspace, received.event
+        if told.gross_margin is None and not told.gross_margin_unknown:
+            continue
+        settings = await workspaces.take_margin(tx, workspace, told.gross_margin)
+        if settings is not None:
+            caused.append(
+                Caused(
+                    event=settings,
+                    workspace=workspace,
+                    cause_id=received.envelope.id,
+                    time=received.appended_at,
+                    record_key=f"{workspace}/",
+                )
+            )
+    return caused
+
+
 LANES = (
     Lane(
         name="receipts",
@@ -101,5 +125,10 @@ LANES = (
         name="receipts_history",
         topics=(USAGE_HISTORY,),
         folds=(BatchFold(on=OWN_EVENTS, handle=note_receipts),),
+    ),
+    Lane(
+        name="settings",
+        topics=(REVENUE,),
+        folds=(BatchFold(on=(SettingsChanged,), handle=margins_changed),),
     ),
 )

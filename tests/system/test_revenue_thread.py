@@ -26,6 +26,7 @@ WEBHOOK_SECRET = "whsec_of_the_tests"
 class Tenant:
     """A workspace with its keys, seen through both doors."""
 
+    workspace: str
     keys: dict[str, str]
     ingest: str
     metrics: str
@@ -75,11 +76,12 @@ def services(stack: TemporaryStack) -> Iterator[tuple[ServiceProcess, ServicePro
 def tenant(services: tuple[ServiceProcess, ServiceProcess]) -> Tenant:
     """A workspace of its own, in won and Seoul."""
     ingest, metrics = services
+    workspace = f"t-{secrets.token_hex(6)}"
     answer = httpx.post(
         f"{ingest.url}/v1/workspaces",
         headers={"authorization": f"Bearer {OPERATOR_KEY}"},
         json={
-            "id": f"t-{secrets.token_hex(6)}",
+            "id": workspace,
             "name": "Tenant",
             "time_zone": "Asia/Seoul",
             "reporting_currency": "KRW",
@@ -89,7 +91,7 @@ def tenant(services: tuple[ServiceProcess, ServiceProcess]) -> Tenant:
         },
     )
     assert answer.status_code == httpx.codes.CREATED, answer.text
-    made = Tenant(answer.json()["keys"], ingest.url, metrics.url)
+    made = Tenant(workspace, answer.json()["keys"], ingest.url, metrics.url)
     assert wait_until(
         lambda: bool(made.get("/v1/revenue/months", **SPAN)), timeout_seconds=AWAIT_SECONDS
     )
@@ -133,6 +135,29 @@ def test_facts_over_http_are_months_with_movements_that_name_them(tenant: Tenant
         ("expansion", "22000", ["f-2"]),
         ("churn", "-132000", ["f-3"]),
     ]
+
+
+def test_a_margin_that_metrics_is_told_stands_in_ingest_too(tenant: Tenant):
+    changed = httpx.post(
+        f"{tenant.metrics}/v1/settings",
+        json={"gross_margin": "0.65"},
+        headers={"authorization": f"Bearer {tenant.keys['manage']}"},
+    )
+    assert changed.is_success, changed.text
+
+    def margin() -> str | None:
+        """The margin that ingest answers a change of another setting with."""
+        answer = httpx.patch(
+            f"{tenant.ingest}/v1/workspaces/{tenant.workspace}",
+            json={"name": "Another"},
+            headers={"authorization": f"Bearer {tenant.keys['manage']}"},
+        )
+        assert answer.is_success, answer.text
+        found: str | None = answer.json()["gross_margin"]
+        return found
+
+    assert wait_until(lambda: margin() == "0.65", timeout_seconds=AWAIT_SECONDS), margin()
+    assert tenant.get("/v1/settings")["gross_margin"] == "0.65"
 
 
 def test_a_stripe_webhook_is_booked_for_the_account_that_its_customer_is(tenant: Tenant):

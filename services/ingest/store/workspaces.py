@@ -4,6 +4,7 @@ Tables: `workspace` and `api_key` (shared.auth), `webhook_secret` (never leaves 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 from uuid import uuid4
@@ -65,6 +66,20 @@ async def save_workspace(tx: Tx, configured: WorkspaceConfigured, *, at: datetim
     """Keep the settings as they now are, and tell the others."""
     await auth.save_workspace(tx, configured)
     await _tell(tx, configured, configured.id, at=at, record_key=f"{configured.id}/")
+
+
+async def take_margin(tx: Tx, workspace: str, margin: str | None) -> WorkspaceConfigured | None:
+    """Keep a margin that another service was told; the settings as they now are.
+
+    None where there is no such workspace, or nothing changes.
+    """
+    await tx.execute(text("SELECT FROM workspace WHERE id = :id FOR UPDATE"), {"id": workspace})
+    found = await auth.get_workspace(tx, workspace)
+    if found is None or found.gross_margin == margin:
+        return None
+    settings = configured(replace(found, gross_margin=margin), changed=["gross_margin"])
+    await auth.save_workspace(tx, settings)
+    return settings
 
 
 async def save_webhook_secrets(
