@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import ViewBody, view_fields
-from services.metrics.api.parameters import AsOf, KnownAt, as_of_or_now, known_at_of
+from services.metrics.api.parameters import AsOf, KnownAt, Snapshot, as_of_or_now, known_at_of
 from services.metrics.model.calendar import month_at
 from services.metrics.model.committed import committed
 from services.metrics.model.identity import FactName
@@ -18,7 +18,7 @@ from services.metrics.store import reports, steps
 from services.metrics.store.knowledge import get_knowledge
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
-from shared.http import NotFound, Problem, Transaction
+from shared.http import NotFound, Problem
 
 router = APIRouter()
 
@@ -64,7 +64,7 @@ class AccountBody(ViewBody):
 async def get_account(
     request: Request,
     caller: Reading,
-    tx: Transaction,
+    tx: Snapshot,
     account: Annotated[str, Path(description="The account's id.", examples=["acme"])],
     as_of: AsOf = None,
     known_at: KnownAt = None,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, amount
 from services.metrics.api.csv_lists import csv_response
-from services.metrics.api.parameters import AsOf, ListFormat, as_of_or_now
+from services.metrics.api.parameters import AsOf, ListFormat, Snapshot, as_of_or_now
 from services.metrics.model.concessions import Outcome, outcomes_of
 from services.metrics.model.contracts import (
     last_day,
@@ -34,7 +34,6 @@ from shared.http import (
     InvalidRequest,
     Limit,
     Page,
-    Transaction,
     decode_cursor,
     encode_cursor,
 )
@@ -100,7 +99,7 @@ class ContractBody(BaseModel):
 async def list_contracts(
     request: Request,
     caller: Reading,
-    tx: Transaction,
+    tx: Snapshot,
     auto_renew: Annotated[
         bool | None, Query(description="false: the exceptions, a list that should be empty (C3).")
     ] = None,
@@ -173,7 +172,7 @@ class ConcessionBody(BaseModel):
 async def list_concessions(
     request: Request,
     caller: Reading,
-    tx: Transaction,
+    tx: Snapshot,
     format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -256,7 +255,7 @@ class OpportunityBody(BaseModel):
 
 @router.get("/opportunities", summary="What there is to expand")
 async def list_opportunities(
-    caller: Reading, tx: Transaction, limit: Limit = 50, cursor: Cursor = None
+    caller: Reading, tx: Snapshot, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[OpportunityBody]:
     """By account; who pays by value has none for seats: added users are no revenue (C19)."""
     after = "" if cursor is None else decode_cursor(cursor)

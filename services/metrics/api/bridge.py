@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, RATIO, ViewBody, view_fields
-from services.metrics.api.parameters import Accounts, KnownAt, Months, known_at_of
+from services.metrics.api.parameters import Accounts, KnownAt, Months, Snapshot, known_at_of
 from services.metrics.model.bridge import Lever, Span, bridge_of, gap_to, without_losses
 from services.metrics.model.calendar import ends_at, starts_at
 from services.metrics.model.effects import effect_of_a_point
@@ -17,7 +17,6 @@ from services.metrics.store import reports
 from services.metrics.store.settings import get_ndr_target
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
-from shared.http import Transaction
 
 router = APIRouter()
 
@@ -64,7 +63,7 @@ class BridgeBody(ViewBody):
 @router.get("/revenue/bridge", summary="The bridge from one MRR to another, by lever")
 async def get_bridge(
     caller: Reading,
-    tx: Transaction,
+    tx: Snapshot,
     span: Months,
     group: Accounts,
     known_at: KnownAt = None,

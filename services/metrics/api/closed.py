@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from services.metrics.api.parameters import Snapshot
 from services.metrics.model.calendar import Month
 from services.metrics.store import closing
 from services.metrics.store.closing import ClosedMonth
@@ -16,7 +17,6 @@ from shared.http import (
     InvalidRequest,
     Limit,
     Page,
-    Transaction,
     decode_cursor,
     encode_cursor,
 )
@@ -58,7 +58,7 @@ class ClosedMonthBody(BaseModel):
 
 @router.get("/revenue/closed-months", summary="Closed months with their digests")
 async def list_closed_months(
-    caller: Reading, tx: Transaction, limit: Limit = 50, cursor: Cursor = None
+    caller: Reading, tx: Snapshot, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[ClosedMonthBody]:
     """The months that were closed, the oldest first; each digest binds those before."""
     after = None if cursor is None else _month_of(cursor)

@@ -4,14 +4,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, RATIO, ViewBody, amount, view_fields
-from services.metrics.api.parameters import Accounts, KnownAt, Months, known_at_of
+from services.metrics.api.parameters import Accounts, KnownAt, Months, Snapshot, known_at_of
 from services.metrics.model.cohorts import Cohort
 from services.metrics.model.money import ratio, shown
 from services.metrics.store import reports
 from services.metrics.store.cohorts import get_cohorts
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
-from shared.http import Transaction
 
 router = APIRouter()
 
@@ -64,7 +63,7 @@ class CohortsBody(ViewBody):
 
 @router.get("/revenue/cohorts", summary="Cohorts by first paid month")
 async def list_cohorts(
-    caller: Reading, tx: Transaction, span: Months, group: Accounts, known_at: KnownAt = None
+    caller: Reading, tx: Snapshot, span: Months, group: Accounts, known_at: KnownAt = None
 ) -> CohortsBody:
     """The cohorts that began from `from` to `to`, with rows up to `to`."""
     known_until = await get_known_until(tx)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, RATIO, MonthBody, ViewBody, view_fields
-from services.metrics.api.parameters import AsOf, as_of_or_now
+from services.metrics.api.parameters import AsOf, Snapshot, as_of_or_now
 from services.metrics.model.calendar import Month, ends_at, month_at, starts_at
 from services.metrics.model.committed import committed
 from services.metrics.model.effects import effect_of_a_point
@@ -26,7 +26,6 @@ from services.metrics.store.settings import get_ndr_target
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.db import Tx
-from shared.http import Transaction
 
 router = APIRouter()
 
@@ -86,9 +85,7 @@ class _Sums:
 
 
 @router.get("/kpis", summary="The numbers by which roles steer")
-async def get_kpis(
-    request: Request, caller: Reading, tx: Transaction, as_of: AsOf = None
-) -> KpisBody:
+async def get_kpis(request: Request, caller: Reading, tx: Snapshot, as_of: AsOf = None) -> KpisBody:
     """Revenue now, the last whole month, and retention over a year against its target."""
     now = as_of_or_now(as_of, request)
     known_until = await get_known_until(tx)

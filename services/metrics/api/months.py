@@ -4,18 +4,17 @@ import msgspec
 from fastapi import APIRouter
 
 from services.metrics.api.bodies import MonthBody, MonthsBody, conflict, view_fields
-from services.metrics.api.parameters import Accounts, KnownAt, Months, known_at_of
+from services.metrics.api.parameters import Accounts, KnownAt, Months, Snapshot, known_at_of
 from services.metrics.store import reports
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
-from shared.http import Transaction
 
 router = APIRouter()
 
 
 @router.get("/revenue/months", summary="The months with their ratios")
 async def get_months(
-    caller: Reading, tx: Transaction, span: Months, group: Accounts, known_at: KnownAt = None
+    caller: Reading, tx: Snapshot, span: Months, group: Accounts, known_at: KnownAt = None
 ) -> MonthsBody:
     """The report of each month from `from` to `to`, both included."""
     known_until = await get_known_until(tx)

@@ -16,6 +16,7 @@ from services.metrics.api.parameters import (
     ListFormat,
     Months,
     Named,
+    Snapshot,
     Span,
     known_at_of,
 )
@@ -24,6 +25,7 @@ from services.metrics.model.movements import Movement, movements_of
 from services.metrics.model.timeline import Timeline
 from services.metrics.store import reports, steps
 from services.metrics.store.reports import Group, View
+from services.metrics.store.snapshot import take_snapshot
 from shared.auth import Reading
 from shared.db import Database, Tx
 from shared.http import (
@@ -31,7 +33,6 @@ from shared.http import (
     InvalidRequest,
     Limit,
     Page,
-    Transaction,
     decode_cursor,
     encode_cursor,
 )
@@ -76,7 +77,7 @@ class MovementsQuery(BaseModel):
 async def list_movements(
     request: Request,
     caller: Reading,
-    tx: Transaction,
+    tx: Snapshot,
     span: Months,
     group: Accounts,
     query: Annotated[MovementsQuery, Query()],
@@ -143,6 +144,7 @@ def _cursor(end: PageEnd) -> str:
 
 async def _chunks(database: Database, asked: Asked) -> AsyncIterator[list[Sequence[object]]]:
     async with database.transaction() as tx:
+        await take_snapshot(tx)
         async for name, timeline in _accounts(tx, asked, PageEnd("", 0)):
             yield [_line(MovementBody.of(name, movement)) for movement in _within(timeline, asked)]
 

@@ -7,7 +7,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, RATIO, ViewBody, view_fields
-from services.metrics.api.parameters import Accounts, KnownAt, Months, instant_of, known_at_of
+from services.metrics.api.parameters import (
+    Accounts,
+    KnownAt,
+    Months,
+    Snapshot,
+    instant_of,
+    known_at_of,
+)
 from services.metrics.model.calendar import ends_at, starts_at
 from services.metrics.model.committed import point_at
 from services.metrics.model.money import ratio, shown
@@ -16,7 +23,6 @@ from services.metrics.model.windows import Ends, window_of
 from services.metrics.store import reports
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
-from shared.http import Transaction
 
 router = APIRouter()
 
@@ -36,7 +42,7 @@ class WindowBody(ViewBody):
 
 @router.get("/revenue/windows", summary="Retention over a span of months")
 async def get_window(
-    caller: Reading, tx: Transaction, span: Months, group: Accounts, known_at: KnownAt = None
+    caller: Reading, tx: Snapshot, span: Months, group: Accounts, known_at: KnownAt = None
 ) -> WindowBody:
     """NDR, GRR and logo churn of who paid at the start of `from`, at the end of `to`."""
     known_until = await get_known_until(tx)
@@ -70,7 +76,7 @@ class PointBody(BaseModel):
 @router.get("/revenue/points", summary="MRR and committed MRR at an instant")
 async def get_point(
     caller: Reading,
-    tx: Transaction,
+    tx: Snapshot,
     at: Annotated[
         str,
         Query(max_length=40, description="An instant; facts recorded up to it count."),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, ViewBody, view_fields
-from services.metrics.api.parameters import as_of_or_now
+from services.metrics.api.parameters import Snapshot, as_of_or_now
 from services.metrics.model.calendar import Month, month_at
 from services.metrics.model.knowledge import named_in, states_at
 from services.metrics.model.money import shown, worth
@@ -24,7 +24,6 @@ from shared.auth import Reading
 from shared.db import Tx
 from shared.events.billing import SubscriptionState
 from shared.events.facts import BadFact, fact_of
-from shared.http import Transaction
 
 router = APIRouter()
 
@@ -126,7 +125,7 @@ class Listed(NamedTuple):
 
 @router.post("/reconciliations", summary="Compare with the billing system's own list")
 async def reconcile(
-    request: Request, caller: Reading, tx: Transaction, asked: Reconciliation
+    request: Request, caller: Reading, tx: Snapshot, asked: Reconciliation
 ) -> ReconciliationBody:
     """Each account whose MRR differs, and why. Nothing is changed."""
     at = as_of_or_now(asked.as_of, request)

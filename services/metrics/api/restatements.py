@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT
 from services.metrics.api.csv_lists import csv_response
-from services.metrics.api.parameters import ListFormat, instant_of
+from services.metrics.api.parameters import ListFormat, Snapshot, instant_of
 from services.metrics.model import POLICY_VERSION
 from services.metrics.model.knowledge import EPOCH
 from services.metrics.model.money import shown
@@ -25,7 +25,6 @@ from shared.http import (
     InvalidRequest,
     Limit,
     Page,
-    Transaction,
     decode_cursor,
     encode_cursor,
 )
@@ -70,7 +69,7 @@ class RestatementBody(BaseModel):
 async def get_restatements(
     request: Request,
     caller: Reading,
-    tx: Transaction,
+    tx: Snapshot,
     since: Annotated[
         str | None,
         Query(max_length=40, description="Record time: only what became known from then on."),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from services.metrics.store.snapshot import take_snapshot
+from services.metrics.store.steps import walk_timelines
 from shared.events.ingest import AccountUpserted
 from tests.service.metrics.books import Books, appended, said, state
 
@@ -248,6 +250,20 @@ async def test_a_subscription_that_moves_to_another_account_is_refused(books: Bo
     assert [r.code for r in await books.rows("SELECT code FROM dead_letter")] == [
         "subscription_moved"
     ]
+
+
+async def test_a_report_sees_nothing_of_what_is_booked_meanwhile(books: Books):
+    await books.apply(said(state("acme", "2025-01-05T00:00:00Z", 10000), at="2025-01-05T00:00:01Z"))
+    async with books.database.transaction() as tx:
+        await take_snapshot(tx)
+        before = [account async for account, _ in walk_timelines(tx, "w1")]
+        await books.apply(
+            said(state("umbra", "2025-01-05T00:00:00Z", 10000), at="2025-01-05T00:00:02Z")
+        )
+        meanwhile = [account async for account, _ in walk_timelines(tx, "w1")]
+
+    assert before == meanwhile == ["acme"]
+    assert (await books.months("2025-01", "2025-01"))["2025-01"]["customers_end"] == 2
 
 
 async def test_a_workspace_sees_its_own_books_only(books: Books):
