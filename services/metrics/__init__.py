@@ -2,8 +2,7 @@
 
 Owns: the ledger of billing facts and what follows from it (movements, months, windows, cohorts,
 restatements), contracts, concessions, opportunities, and the KPIs of each role.
-Consumes: ingest.{workspaces,keys,datakeys,usage,usage.history,usage.overflow,accounts,
-interactions,billing}, health.accounts, cadence.{deliveries,work}, nps.surveys.
-Publishes: metrics.revenue (movements, restatements, closed months), metrics.contracts (opt-outs,
-renewals, opportunities).
+Consumes: ingest.{workspaces,keys,accounts,interactions,billing}.
+Publishes: metrics.revenue (movements, restatements, closed months, settings), metrics.contracts
+(opt-outs, renewals, opportunities).
 """

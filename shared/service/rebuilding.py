@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.db import is_transient
 from shared.errors import MainstayError, TransientError
+from shared.service.garbage import look_at_garbage_rarely
 from shared.service.rebuild.conduct import Choices, TablesDiffer, rebuild
 from shared.service.rebuild.returning import drop_all_retired, return_to
 from shared.service.value import Service
@@ -81,6 +82,7 @@ def add_command(commands: Any) -> None:
 
 def run_rebuild(service: Service, arguments: argparse.Namespace) -> Status:
     """Do what `arguments` say; how it ended."""
+    look_at_garbage_rarely()
     try:
         return asyncio.run(_rebuilt(service, arguments))
     except KeyboardInterrupt:

@@ -1,7 +1,6 @@
 """Runs a service: HTTP, consumers, relay and jobs in one process, ended in good order."""
 
 import asyncio
-import gc
 import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -20,6 +19,7 @@ from shared.bus.kafka.writer import KafkaWriter
 from shared.bus.relay import Relay
 from shared.http import Check
 from shared.service.door import KAFKA, serve, server_of
+from shared.service.garbage import look_at_garbage_rarely
 from shared.service.housekeeping import HOUSEKEEPING
 from shared.service.probes import DatabaseProbe
 from shared.service.stopping import stop_on_signals
@@ -36,7 +36,7 @@ async def run(service: Service, roles: frozenset[Role] = frozenset(Role)) -> int
     stopping = asyncio.Event()
     stop_on_signals(stopping, hard_after_seconds=service.settings.stop_seconds)
     parts = _Parts.of(service, roles)
-    _look_at_garbage_rarely()
+    look_at_garbage_rarely()
     status = 0
     try:
         async with asyncio.TaskGroup() as group:
@@ -51,15 +51,6 @@ async def run(service: Service, roles: frozenset[Role] = frozenset(Role)) -> int
         await parts.close()
     log.info("stopped", status=status)
     return status
-
-
-def _look_at_garbage_rarely() -> None:
-    """What is loaded now lives as long as the process, and what a batch makes till its commit.
-
-    To look at either again and again cost a sixth of a wide batch's CPU.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
 
 
 @dataclass

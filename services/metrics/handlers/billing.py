@@ -99,6 +99,7 @@ class Saying(NamedTuple):
 
     records: list[NewRecord]
     contested: Mapping[str, datetime]
+    last_event: str
 
 
 async def _told_apart(
@@ -106,7 +107,7 @@ async def _told_apart(
 ) -> Saying:
     """Facts from repeats and conflicts (P22)."""
     if not repeated:
-        return Saying(list(records), {})
+        return Saying(list(records), {}, records[-1].event)
     standing = standing_of(await facts.list_records(tx, workspace, repeated))
     stands = {record.place for record in standing.records.values()}
     contested = {record.name for record in standing.conflicts}
@@ -114,6 +115,7 @@ async def _told_apart(
     return Saying(
         [record for record in records if record.name not in repeated or record.place in stands],
         await facts.list_accounts_of(tx, workspace, contested),
+        records[-1].event,
     )
 
 
@@ -129,17 +131,14 @@ async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touched:
     touches: Touches = {}
     learned = await _touch_by_states(tx, workspace, saying.records, touches)
     others: Touches = {}
-    last = saying.records[-1].event if saying.records else ""
     for account, at in saying.contested.items():
-        touch(others, account, Touch(at, last))
-    objects = {
-        record.fact.object_id: Touch(record.recorded_at, record.event)
-        for record in reversed(saying.records)
-        if isinstance(record.fact, ProviderObject)
-    }
+        touch(others, account, Touch(at, saying.last_event))
+    objects: Touches = {}
     for record in saying.records:
+        how = Touch(record.recorded_at, record.event)
+        if isinstance(record.fact, ProviderObject):
+            touch(objects, record.fact.object_id, how)
         if isinstance(record.fact, Void):
-            how = Touch(record.recorded_at, record.event)
             reached = await facts.list_reached(tx, workspace, {record.name})
             await _touch_homes(tx, workspace, reached.accounts, how, others)
             for object_id in reached.object_ids:
