@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from services.health.model.account import (
@@ -11,14 +12,16 @@ from services.health.model.account import (
     members_of,
     user_identified,
 )
+from services.health.model.commercial import at_risk_changed, contract_told, revenue_moved
 from services.health.model.late import carried_on, late_days
 from services.health.model.score import Habit, habit_of, scale_of
 from services.health.model.use import AccountId, Place, use_of
 from services.health.store import accounts, usage
+from services.health.store.accounts import Column
 from shared.auth import fold_workspaces
 from shared.bus.handlers import Batch, BatchFold, Lane, StateFold
 from shared.db import Tx
-from shared.events import ingest
+from shared.events import ingest, metrics
 from shared.events.base import Caused, Received
 from shared.service import CONTROL_LANE
 
@@ -116,8 +119,23 @@ USE = BatchFold(
 ACCOUNTS = StateFold(
     on={ingest.AccountUpserted: account_upserted},
     key=account_of,
-    load=accounts.load_profiles,
-    save=accounts.save_profiles,
+    load=partial(accounts.load_told, column=Column.PROFILE),
+    save=partial(accounts.save_told, column=Column.PROFILE),
+)
+COMMERCIAL = StateFold(
+    on={
+        metrics.MovementRecorded: revenue_moved,
+        metrics.RevenueRestated: revenue_moved,
+        metrics.AtRiskChanged: at_risk_changed,
+        metrics.OptOutClosing: contract_told,
+        metrics.OptedOut: contract_told,
+        metrics.RenewalDue: contract_told,
+        metrics.Renewed: contract_told,
+        metrics.Ended: contract_told,
+    },
+    key=account_of,
+    load=partial(accounts.load_told, column=Column.COMMERCIAL),
+    save=partial(accounts.save_told, column=Column.COMMERCIAL),
 )
 PEOPLE = StateFold(
     on={ingest.UserIdentified: user_identified},
@@ -137,8 +155,14 @@ CONTROL = replace(
 )
 LIVE = Lane(
     name="live",
-    topics=(ingest.USAGE, ingest.USAGE_OVERFLOW, ingest.ACCOUNTS),
-    folds=(USE, ACCOUNTS, MEMBERS, PEOPLE),
+    topics=(
+        ingest.USAGE,
+        ingest.USAGE_OVERFLOW,
+        ingest.ACCOUNTS,
+        metrics.REVENUE,
+        metrics.CONTRACTS,
+    ),
+    folds=(USE, ACCOUNTS, MEMBERS, PEOPLE, COMMERCIAL),
 )
 HISTORY = Lane(
     name="history",

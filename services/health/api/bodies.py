@@ -208,6 +208,17 @@ class UsageBody(BaseModel):
     strip: list[DailyUse] = Field(description="The last 26 weeks, a day each, oldest first.")
 
 
+class ContractBody(BaseModel):
+    """What was last said of a contract, and at which of its dates."""
+
+    contract: str = Field(description="The contract's id.")
+    state: str = Field(
+        description="opt_out_closing, opted_out, renewal_due, renewed or ended: what came last."
+    )
+    on: date = Field(description="The day in question, the last one inside.")
+    auto_renew: bool = Field(description="Whether it renews by itself.")
+
+
 class AccountBody(BaseModel):
     """All that is known of an account: the 360."""
 
@@ -220,9 +231,18 @@ class AccountBody(BaseModel):
     score: ScoreBody = Field(description="The score with its reasons.")
     signals: list[Any] | None = Field(default=None, description=f"Alerts. {NOT_YET}")
     onboarding: dict[str, Any] | None = Field(default=None, description=f"Onboarding. {NOT_YET}")
-    contract: dict[str, Any] | None = Field(default=None, description=f"Contract. {NOT_YET}")
+    contract: ContractBody | None = Field(
+        default=None, description="The contract as metrics told last; null before it did."
+    )
     nps: dict[str, Any] | None = Field(default=None, description=f"NPS. {NOT_YET}")
-    mrr: str | None = Field(default=None, description=f"MRR in minor units. {NOT_YET}")
+    mrr: str | None = Field(
+        default=None,
+        description="Recurring revenue a month, in minor units of the reporting currency, as the"
+        " ledger told last; null before it did.",
+    )
+    mrr_at_risk: str | None = Field(
+        default=None, description="The part of it that is past due, in the same units."
+    )
     contacts: list[Any] | None = Field(default=None, description=f"Touches. {NOT_YET}")
 
 

@@ -71,6 +71,7 @@ async def get_account(
             strip=_strip(days, last),
         ),
         score=score_body(account, days, at, scale),
+        **{name: told.value for name, told in known.commercial.items()},
     )
 
 

@@ -104,12 +104,17 @@ def user_identified(
 
 def _told(profile: Profile, received: Received[Any], fields: tuple[str, ...]) -> Profile:
     event: Event = received.event
+    named = {field: getattr(event, field) for field in fields}
+    return told_last(
+        profile, received, {name: value for name, value in named.items() if value is not None}
+    )
+
+
+def told_last(profile: Profile, received: Received[Any], values: Mapping[str, Any]) -> Profile:
+    """The profile with `values` as this event tells them; what was told later stands."""
     at = in_utc(received.envelope.time)
     merged = dict(profile)
-    for field in fields:
-        value = getattr(event, field)
-        if value is None:
-            continue
+    for field, value in values.items():
         told = Told(msgspec.to_builtins(value), at, received.envelope.id)
         if field not in merged or merged[field].outdated_by(told):
             merged[field] = told

@@ -1,6 +1,7 @@
 """Accounts, their people and their members: who they are and what was said of them."""
 
 from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
 from typing import ClassVar
 
 import msgspec
@@ -69,29 +70,38 @@ def _ids(accounts: Iterable[AccountId]) -> dict[str, list[str]]:
 # --- what was said of accounts and people --------------------------------------------------------
 
 
-async def load_profiles(tx: Tx, accounts: Collection[AccountId]) -> dict[AccountId, Profile]:
-    """The profile of each of `accounts`, locked in id order; an empty one for one never seen."""
+class Column(StrEnum):
+    """Where an account keeps what was said of it: by the customer's own systems, or by metrics."""
+
+    PROFILE = "profile"
+    COMMERCIAL = "commercial"
+
+
+async def load_told(
+    tx: Tx, accounts: Collection[AccountId], *, column: Column
+) -> dict[AccountId, Profile]:
+    """What was said of each of `accounts`, locked in id order; nothing of one never seen."""
     await identify(tx, accounts)
     found = await rows(
         tx,
-        "SELECT a.workspace, a.account, a.profile::text AS profile FROM account a JOIN"
+        f"SELECT a.workspace, a.account, a.{column}::text AS told FROM account a JOIN"
         " unnest(CAST(:workspaces AS text[]), CAST(:accounts AS text[])) AS u(workspace, account)"
         " ON a.workspace = u.workspace AND a.account = u.account",
         _ids(accounts),
     )
-    return {AccountId(row.workspace, row.account): _decode_profile(row.profile) for row in found}
+    return {AccountId(row.workspace, row.account): _decode_profile(row.told) for row in found}
 
 
-async def save_profiles(tx: Tx, profiles: Mapping[AccountId, Profile]) -> None:
+async def save_told(tx: Tx, told: Mapping[AccountId, Profile], *, column: Column) -> None:
     """Keep what is now known of the accounts."""
     await tx.execute(
         text(
-            "UPDATE account a SET profile = u.profile FROM unnest(CAST(:workspaces AS text[]),"
-            " CAST(:accounts AS text[]), CAST(CAST(:profiles AS text[]) AS jsonb[]))"
-            " AS u(workspace, account, profile)"
+            f"UPDATE account a SET {column} = u.told FROM unnest(CAST(:workspaces AS text[]),"
+            " CAST(:accounts AS text[]), CAST(CAST(:told AS text[]) AS jsonb[]))"
+            " AS u(workspace, account, told)"
             " WHERE a.workspace = u.workspace AND a.account = u.account"
         ),
-        {**_ids(profiles), "profiles": [_encoded(profile) for profile in profiles.values()]},
+        {**_ids(told), "told": [_encoded(profile) for profile in told.values()]},
     )
 
 

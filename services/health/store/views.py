@@ -11,6 +11,8 @@ from services.health.model.use import Place
 from services.health.store.usage import list_days
 from shared.db import Tx, rows
 
+_decode_told = msgspec.json.Decoder(Profile).decode
+
 HABIT_OF_H = ", ".join(f"h.{name}" for name in Habit._fields)
 
 
@@ -19,6 +21,7 @@ class Known(NamedTuple):
 
     place: Place
     profile: Profile
+    commercial: Profile
 
 
 class Filters(NamedTuple):
@@ -70,14 +73,16 @@ async def get_account(tx: Tx, workspace: str, account: str) -> Known | None:
     """The account of this workspace; None where it is not known."""
     found = await rows(
         tx,
-        "SELECT number, profile::text AS profile FROM account"
+        "SELECT number, profile::text AS profile, commercial::text AS commercial FROM account"
         " WHERE workspace = :workspace AND account = :account",
         {"workspace": workspace, "account": account},
     )
     if not found:
         return None
-    profile: Profile = msgspec.json.decode(found[0].profile, type=Profile)
-    return Known(Place(workspace, found[0].number), profile)
+    (row,) = found
+    return Known(
+        Place(workspace, row.number), _decode_told(row.profile), _decode_told(row.commercial)
+    )
 
 
 async def list_standings(
