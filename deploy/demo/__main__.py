@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -23,6 +23,8 @@ def main() -> int:
         mainstay = find_mainstay()
         load(mainstay, datetime.now(UTC))
         lowest = list(islice(mainstay.accounts(), SHOWN_ACCOUNTS))
+        last_month = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+        revenue = mainstay.month(last_month)
     except StackError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -30,7 +32,18 @@ def main() -> int:
         print("demo: interrupted; the same command goes on", file=sys.stderr)
         return 130
     _report(mainstay, lowest)
+    if revenue is not None:
+        print(f"\n{_revenue(last_month, revenue)}")
     return 0
+
+
+def _revenue(month: str, report: Mapping[str, Any]) -> str:
+    """What the ledger says of a month, in a line."""
+    ndr = "none" if report["ndr"] is None else f"{report['ndr']:.1%}"
+    mrr = f"{float(report['mrr_end']):,.0f}"
+    return (
+        f"Revenue in {month}: MRR {mrr} KRW at its end, {report['customers_end']} paying, NDR {ndr}"
+    )
 
 
 def _report(mainstay: Mainstay, lowest: Sequence[Mapping[str, Any]]) -> None:
@@ -48,6 +61,7 @@ def _places(mainstay: Mainstay) -> Table:
     table.add_row("Console", mainstay["CONSOLE_URL"])
     table.add_row("Ingest", f"{mainstay['INGEST_URL']}/docs")
     table.add_row("Health", f"{mainstay['HEALTH_URL']}/docs")
+    table.add_row("Metrics", f"{mainstay['METRICS_URL']}/docs")
     for name in ("WRITE_KEY", "READ_KEY", "MANAGE_KEY"):
         table.add_row(name, mainstay[name])
     return table

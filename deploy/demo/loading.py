@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from deploy.demo.billing import facts, paying
 from deploy.demo.customers import HISTORY_WEEKS, Customer, Person, customers
 from deploy.demo.use import Use, use
 from deploy.local import environment, layout
@@ -25,9 +26,18 @@ from importer.mapping import ColumnMapping
 from importer.progress import view
 
 FOLDER = layout.HOME / "demo"
-NEEDED = ("INGEST_URL", "HEALTH_URL", "CONSOLE_URL", "WRITE_KEY", "READ_KEY", "MANAGE_KEY")
+NEEDED = (
+    "INGEST_URL",
+    "HEALTH_URL",
+    "METRICS_URL",
+    "CONSOLE_URL",
+    "WRITE_KEY",
+    "READ_KEY",
+    "MANAGE_KEY",
+)
 CAUGHT_UP_SECONDS = 180.0
 PAGE_ACCOUNTS = 500
+FACTS_AT_ONCE = 500
 COLUMNS = {"time": "at", "properties.rows": "rows"}  # the others bear their targets' names
 
 
@@ -47,6 +57,31 @@ class Mainstay:
         )
         if not answer.is_success or answer.json().get("rejected"):
             raise StackError(f"ingest refuses {path}: {answer.status_code} {answer.text[:300]}")
+
+    def bill(self, told: Sequence[dict[str, Any]]) -> None:
+        """Send billing facts with the write key. Raises StackError when one is refused."""
+        answer = httpx.post(
+            f"{self['INGEST_URL']}/v1/billing",
+            json={"facts": told},
+            headers=self._key("WRITE_KEY"),
+            timeout=30,
+        )
+        results = answer.json().get("results", [{"status": "rejected"}])
+        if not answer.is_success or any(one["status"] == "rejected" for one in results):
+            raise StackError(f"ingest refuses facts: {answer.status_code} {answer.text[:300]}")
+
+    def month(self, month: str) -> Mapping[str, Any] | None:
+        """The revenue report of a month; None where the ledger does not have it yet."""
+        answer = httpx.get(
+            f"{self['METRICS_URL']}/v1/revenue/months",
+            params={"from": month, "to": month},
+            headers=self._key("READ_KEY"),
+            timeout=30,
+        )
+        if not answer.is_success:
+            raise StackError(f"metrics refuses: {answer.status_code} {answer.text[:300]}")
+        report: Mapping[str, Any] | None = answer.json()["months"].get(month)
+        return report
 
     def accounts(self) -> Iterator[Mapping[str, Any]]:
         """All accounts of the workspace as health lists them, the lowest score first."""
@@ -102,6 +137,7 @@ def _load(mainstay: Mainstay, now: datetime) -> None:
         # Kept from the first moment: a run that goes on tomorrow must tell the same story.
         _keep(Loaded(_workspace(mainstay), first_day, beginning))
         _introduce(mainstay, company)
+        _bill(mainstay, list(facts(company, first_day)))
     events = list(use(company, first_day, since=since, until=now))
     if events:
         _import(mainstay, events)
@@ -141,6 +177,22 @@ def _introduce(mainstay: Mainstay, company: Sequence[Customer]) -> None:
         mainstay.post("/v1/batch", {"batch": calls})
         people = sum(len(customer.people) for customer in company)
         outcome.append(f"{len(company)} accounts, {people} people")
+
+
+def _bill(mainstay: Mainstay, billed: Sequence[dict[str, Any]]) -> None:
+    """Say what they pay. Told once more, the ledger ignores it."""
+    this_month = f"{datetime.now(UTC):%Y-%m}"
+
+    def booked() -> bool:
+        month = mainstay.month(this_month)
+        return month is not None and month["customers_end"] == paying(billed)
+
+    with step("billing", "telling of subscriptions and spend") as outcome:
+        for start in range(0, len(billed), FACTS_AT_ONCE):
+            mainstay.bill(billed[start : start + FACTS_AT_ONCE])
+        if not wait_until(booked, timeout_seconds=CAUGHT_UP_SECONDS):
+            raise StackError(f"metrics has not caught up within {CAUGHT_UP_SECONDS:.0f} s")
+        outcome.append(f"{len(billed)} facts")
 
 
 def _calls(customer: Customer) -> Iterator[dict[str, Any]]:
