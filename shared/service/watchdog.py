@@ -28,8 +28,9 @@ log = structlog.get_logger()
 
 LOOK_SECONDS = 5.0
 # A partition that the group has given to another process is that one's to mend, and that one has a
-# dog too. Only when it stands still for so much longer may the group itself be stuck.
-PATIENCE_WITH_OTHERS = 3
+# dog too. Only when it stands still for so much longer may the group itself be stuck. So with
+# one that waits while its lane works off others: what one fetch brought is applied before the next.
+MORE_PATIENCE = 3
 EXIT_STALLED = 70  # EX_SOFTWARE
 
 
@@ -56,6 +57,7 @@ class LaneWatchdog:
         self._patience_seconds = patience_seconds
         # Of every partition with waiting records: where its offset stood, and since when.
         self._standing: dict[tuple[str, Partition], tuple[int, float]] = {}
+        self._moved_at: dict[str, float] = {}  # of every group: when any of its partitions moved
         # Where every offset stood at the last look.
         self._stood: dict[tuple[str, Partition], int] = {}
         self._receded: set[tuple[str, Partition]] = set()  # whose logs ended before that
@@ -131,6 +133,7 @@ class LaneWatchdog:
         ours = sum(lag for partition, lag in waiting.items() if partition in state.assigned)
         telemetry.CONSUMER_LAG.labels(self._service, consumer.lane.name).set(ours)
         excused = state.stopped_because or state.waiting_for or state.gives_way
+        works = self._works(consumer, offsets, now=now)
         for partition in consumer.places:
             key = consumer.group, partition
             if excused or partition not in waiting:
@@ -142,13 +145,22 @@ class LaneWatchdog:
                 offset, since = stands, now
             self._standing[key] = offset, since
             patience = self._patience_seconds
-            if partition not in state.assigned:
-                patience *= PATIENCE_WITH_OTHERS
+            if works or partition not in state.assigned:
+                patience *= MORE_PATIENCE
             if now - since > patience:
                 raise Stalled(
                     f"lane {consumer.lane.name}: {partition.topic}/{partition.number} stands at"
                     f" {offset} for {now - since:.0f} s, {waiting[partition]} records wait"
                 )
+
+    def _works(self, consumer: Consumer, offsets: Mapping[Partition, int], *, now: float) -> bool:
+        """Whether any partition of the lane has moved on within our patience."""
+        for partition in consumer.places:
+            stood = self._standing.get((consumer.group, partition))
+            if stood is not None and stood[0] != offsets.get(partition, 0):
+                self._moved_at[consumer.group] = now
+        moved_at = self._moved_at.get(consumer.group)
+        return moved_at is not None and now - moved_at <= self._patience_seconds
 
 
 # --- the event loop ------------------------------------------------------------------------------

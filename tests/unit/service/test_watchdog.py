@@ -1,0 +1,71 @@
+"""When a lane that has work and makes no progress ends its process, and when it is left alone."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from shared.bus.consumer import LaneState
+from shared.bus.record import Partition
+from shared.service.watchdog import MORE_PATIENCE, LaneWatchdog, Stalled
+
+PATIENCE = 60.0
+FIRST, SECOND = Partition("t", 0), Partition("t", 1)
+ENDS = {FIRST: 100, SECOND: 100}
+NONE: Any = None
+
+
+class Lane:
+    """A lane that is looked at every five seconds."""
+
+    def __init__(self, *, assigned: frozenset[Partition] = frozenset({FIRST, SECOND})) -> None:
+        self.consumer: Any = SimpleNamespace(
+            group="toy.live",
+            lane=SimpleNamespace(name="live"),
+            places=frozenset({FIRST, SECOND}),
+            state=LaneState(assigned=assigned),
+        )
+        self.dog = LaneWatchdog(
+            service="toy", consumers=(), database=NONE, ends=NONE, patience_seconds=PATIENCE
+        )
+
+    def look(self, seconds: float, *, first: int, second: int) -> None:
+        self.dog._judge(self.consumer, ENDS, {FIRST: first, SECOND: second}, now=seconds)
+
+
+def test_a_lane_that_stands_longer_than_the_patience_is_ended():
+    lane = Lane()
+    lane.look(0, first=5, second=100)
+    lane.look(PATIENCE, first=5, second=100)
+
+    with pytest.raises(Stalled, match="t/0 stands at 5"):
+        lane.look(PATIENCE + 1, first=5, second=100)
+
+
+def test_a_partition_waits_longer_while_its_lane_works_off_another():
+    lane = Lane()
+    seconds = 0.0
+    while seconds < MORE_PATIENCE * PATIENCE:
+        lane.look(seconds, first=0, second=int(seconds / 5))
+        seconds += 5
+    lane.look(seconds, first=0, second=int(seconds / 5))
+
+    with pytest.raises(Stalled, match="t/0 stands at 0"):
+        lane.look(seconds + 5, first=0, second=int(seconds / 5) + 1)
+
+
+def test_a_partition_of_another_process_is_that_ones_to_mend_for_longer():
+    lane = Lane(assigned=frozenset({SECOND}))
+    lane.look(0, first=5, second=100)
+    lane.look(PATIENCE + 1, first=5, second=100)
+
+    with pytest.raises(Stalled):
+        lane.look(MORE_PATIENCE * PATIENCE + 1, first=5, second=100)
+
+
+def test_a_lane_that_waits_for_a_dependency_is_no_stall():
+    lane = Lane()
+    lane.look(0, first=5, second=100)
+    lane.consumer.state.waiting_for = "database_unavailable"
+
+    lane.look(10 * PATIENCE, first=5, second=100)
