@@ -62,6 +62,25 @@ async def test_day_90_is_inside_the_opt_out_window_and_day_91_is_not(books: Book
     assert ("contract.ended.v1", "2025-04-02", 0) in told
 
 
+async def test_who_opts_out_is_lost_on_a_line_of_its_own(books: Books):
+    for account, day, mrr in (
+        ("inside", date(2025, 4, 1), 10000),
+        ("outside", date(2025, 4, 2), 20000),
+        ("later", date(2025, 6, 1), 40000),
+    ):
+        cancelled = ContractCancelled(contract="c1", effective_on=day, reason="price")
+        await books.apply(
+            said(state(account, "2025-01-01T00:00:00Z", mrr), at=TOLD),
+            agreed(account),
+            appended(cancelled, at="2025-03-01T00:00:00Z", account=account),
+        )
+
+    lost = await books.get("/contracts/losses", **{"from": "2025-04", "to": "2025-05"})
+
+    assert lost["opted_out"] == {"contracts": 1, "mrr": "10000"}
+    assert lost["churned"] == {"contracts": 1, "mrr": "20000"}
+
+
 async def test_a_contract_renews_with_no_event_and_the_exceptions_are_listed(books: Books):
     await books.apply(agreed("acme"), agreed("umbra", auto_renew=False))
 
