@@ -1,7 +1,9 @@
 """HTTP for every service: problem+json for all errors, the transaction, paging, and counting."""
 
 import base64
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from http import HTTPStatus
 from time import perf_counter
 from types import MappingProxyType
@@ -18,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import telemetry
+from shared.clock import parse_instant
 from shared.db import Database, Tx
 from shared.errors import DomainError, PermanentError, TransientError
 
@@ -26,6 +29,9 @@ log = structlog.get_logger()
 MAX_BODY_BYTES = 1024 * 1024
 Check = Callable[[], str | None]
 """A dependency's state: None while it can be relied on, else the reason in one sentence."""
+
+
+PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Problem(BaseModel):
@@ -71,6 +77,23 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items on the page."
 Cursor = Annotated[
     str | None, Query(max_length=512, description="`next_cursor` of the page before.")
 ]
+
+
+def instant_of(name: str, given: str) -> datetime:
+    """The instant that parameter `name` gives: RFC 3339, or a date alone, its first one in UTC.
+
+    Raises InvalidRequest for anything else.
+    """
+    try:
+        if PLAIN_DATE.fullmatch(given):
+            day = date.fromisoformat(given)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return parse_instant(given)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(
+            f"{name}: {given!r} is neither an RFC 3339 instant nor a date;"
+            " write 2026-03-01T00:00:00Z or 2026-03-01, and a + as %2B"
+        ) from error
 
 
 def encode_cursor(place: str) -> str:

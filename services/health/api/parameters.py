@@ -1,18 +1,16 @@
 """How parameters are read: instants, steps, and the account that a path names."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar
 
 from fastapi import Path, Query, Request
 
 from services.health.store.views import Known, get_account
 from shared.auth import Caller
-from shared.clock import parse_instant
 from shared.db import Tx
-from shared.http import InvalidRequest, NotFound
+from shared.http import InvalidRequest, NotFound, instant_of
 
-PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # no product was used before
 STEP = re.compile(r"([1-9]\d{0,3})([hdw])", re.ASCII)
 STEP_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -35,31 +33,18 @@ class AccountUnknown(NotFound):
     code: ClassVar[str] = "account_unknown"
 
 
-def instant_of(name: str, given: str) -> datetime:
-    """The instant that parameter `name` gives. Raises InvalidRequest for anything else."""
-    instant = _parsed(name, given)
+def use_instant_of(name: str, given: str) -> datetime:
+    """The instant that parameter `name` gives. Raises InvalidRequest for none, or before 1970."""
+    instant = instant_of(name, given)
     if instant < EARLIEST:
         raise InvalidRequest(f"{name}: {given!r} lies before 1970")
     return instant
 
 
-def _parsed(name: str, given: str) -> datetime:
-    try:
-        if PLAIN_DATE.fullmatch(given):
-            day = date.fromisoformat(given)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return parse_instant(given)
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest(
-            f"{name}: {given!r} is neither an RFC 3339 instant nor a date;"
-            " write 2026-03-01T00:00:00Z or 2026-03-01, and a + as %2B"
-        ) from error
-
-
 def instant_or_now(name: str, given: str | None, request: Request) -> datetime:
     """The instant that parameter `name` gives, now where it is left out."""
     if given is not None:
-        return instant_of(name, given)
+        return use_instant_of(name, given)
     now: datetime = request.app.state.clock()
     return now
 

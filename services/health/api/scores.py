@@ -21,10 +21,10 @@ from services.health.api.bodies import (
 from services.health.api.parameters import (
     AccountPath,
     AsOf,
-    instant_of,
     instant_or_now,
     known_account,
     step_of,
+    use_instant_of,
 )
 from services.health.model.explain import Score, deltas, earlier, scored
 from services.health.model.score import (
@@ -83,7 +83,7 @@ async def get_history(
 ) -> HistoryBody:
     """The score at `from` and every `step` after it, up to and with `to`; 1,000 points at most."""
     last = instant_or_now("to", end, request)
-    first = last - timedelta(days=HISTORY_DAYS) if start is None else instant_of("from", start)
+    first = last - timedelta(days=HISTORY_DAYS) if start is None else use_instant_of("from", start)
     instants = _instants(first, last, step_of(step))
     known = await known_account(tx, caller, account)
     days = (await usage.list_days(tx, [known.place], before=last))[known.place]

@@ -1,7 +1,6 @@
 """How parameters are read: months, instants, groups of accounts."""
 
-import re
-from datetime import UTC, date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -10,11 +9,9 @@ from fastapi import Depends, Query, Request
 from services.metrics.model.calendar import Month
 from services.metrics.store.reports import Group
 from services.metrics.store.snapshot import take_snapshot
-from shared.clock import parse_instant
 from shared.db import Tx
-from shared.http import InvalidRequest, Transaction
+from shared.http import InvalidRequest, Transaction, instant_of
 
-PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 EARLIEST = Month(1970, 1)  # nothing was ever sold before
 LATEST = Month(9998, 12)  # the last whose end is an instant
 MOST_MONTHS = 240
@@ -99,20 +96,6 @@ def _group(
 
 
 Accounts = Annotated[Group, Depends(_group)]
-
-
-def instant_of(name: str, given: str) -> datetime:
-    """The instant that parameter `name` gives. Raises InvalidRequest for anything else."""
-    try:
-        if PLAIN_DATE.fullmatch(given):
-            day = date.fromisoformat(given)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        return parse_instant(given)
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest(
-            f"{name}: {given!r} is neither an RFC 3339 instant nor a date;"
-            " write 2026-03-01T00:00:00Z or 2026-03-01, and a + as %2B"
-        ) from error
 
 
 def as_of_or_now(given: str | None, request: Request) -> datetime:

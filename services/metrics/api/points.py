@@ -12,7 +12,6 @@ from services.metrics.api.parameters import (
     KnownAt,
     Months,
     Snapshot,
-    instant_of,
     known_at_of,
 )
 from services.metrics.model.calendar import ends_at, starts_at
@@ -23,6 +22,7 @@ from services.metrics.model.windows import Ends, window_of
 from services.metrics.store import reports
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
+from shared.http import instant_of
 
 router = APIRouter()
 

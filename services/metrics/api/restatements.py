@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT
 from services.metrics.api.csv_lists import csv_response
-from services.metrics.api.parameters import ListFormat, Snapshot, instant_of
+from services.metrics.api.parameters import ListFormat, Snapshot
 from services.metrics.model import POLICY_VERSION
 from services.metrics.model.knowledge import EPOCH
 from services.metrics.model.money import shown
@@ -27,6 +27,7 @@ from shared.http import (
     Page,
     decode_cursor,
     encode_cursor,
+    instant_of,
 )
 
 router = APIRouter()
