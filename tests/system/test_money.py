@@ -16,7 +16,7 @@ import pytest
 from deploy.local.waiting import wait_until
 from tests.support.mainstay import OPERATOR_KEY
 from tests.support.processes import ServiceProcess
-from tests.support.stack import TemporaryStack
+from tests.support.stack import ANY_POISON, TemporaryStack
 from tests.unit.ingest.stripe_objects import (
     SECRET,
     coupon,
@@ -123,6 +123,7 @@ def money(stack: TemporaryStack) -> Iterator[Money]:
     databases = {name: stack.fresh_database(name) for name in ("ingest", "metrics")}
     environment = {
         "KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
+        **ANY_POISON,
         "KAFKA_GROUP_SUFFIX": f".{secrets.token_hex(4)}",
         "OPERATOR_KEY": OPERATOR_KEY,
         **{f"DATABASE_URL_{name.upper()}": url for name, url in databases.items()},

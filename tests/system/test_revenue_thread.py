@@ -15,7 +15,7 @@ import pytest
 from deploy.local.waiting import wait_until
 from tests.support.mainstay import OPERATOR_KEY
 from tests.support.processes import ServiceProcess
-from tests.support.stack import TemporaryStack
+from tests.support.stack import ANY_POISON, TemporaryStack
 
 AWAIT_SECONDS = 30.0
 SPAN = {"from": "2026-01", "to": "2026-03"}
@@ -61,6 +61,7 @@ def services(stack: TemporaryStack) -> Iterator[tuple[ServiceProcess, ServicePro
     databases = {name: stack.fresh_database(name) for name in names}
     environment = {
         "KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
+        **ANY_POISON,
         "KAFKA_GROUP_SUFFIX": f".{secrets.token_hex(4)}",
         "OPERATOR_KEY": OPERATOR_KEY,
         **{f"DATABASE_URL_{name.upper()}": url for name, url in databases.items()},
@@ -124,6 +125,10 @@ def test_facts_over_http_are_months_with_movements_that_name_them(tenant: Tenant
     )
 
     assert [result["status"] for result in results] == ["accepted"] * 4
+    booked = wait_until(
+        lambda: tenant.mrr_end("2026-02") == "132000", timeout_seconds=AWAIT_SECONDS
+    )
+    assert booked
     assert wait_until(lambda: tenant.mrr_end("2026-03") == "0", timeout_seconds=AWAIT_SECONDS)
     found = tenant.get("/v1/revenue/months", **SPAN)
     assert [month["mrr_end"] for month in found["months"].values()] == ["110000", "132000", "0"]

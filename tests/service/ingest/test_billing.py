@@ -21,7 +21,7 @@ def state(fact_id: str, **fields: Any) -> dict[str, Any]:
         "id": fact_id,
         "effective_at": "2026-01-05T00:00:00Z",
         "account": "acme-inc",
-        "subscription": "s-1",
+        "subscription": f"s-{fields.get('account', 'acme-inc')}",  # of one account for ever
         "status": "active",
         "currency": "KRW",
         "items": [item],

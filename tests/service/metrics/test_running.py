@@ -17,7 +17,7 @@ from shared.events.ingest import KeyIssued, WorkspaceConfigured
 from tests.service.metrics.books import said, state
 from tests.support.processes import ServiceProcess
 from tests.support.rebuilding import ask_database, rebuild
-from tests.support.stack import TemporaryStack
+from tests.support.stack import ANY_POISON, TemporaryStack
 from tests.unit.health.builders import received, wire
 
 AWAIT_SECONDS = 30.0
@@ -31,6 +31,7 @@ def metrics(stack: TemporaryStack) -> Iterator[ServiceProcess]:
     environment = {
         "DATABASE_URL_METRICS": url,
         "KAFKA_BOOTSTRAP": stack.kafka_bootstrap,
+        **ANY_POISON,
         "METRICS_CLOSE_EVERY_SECONDS": "1",
     }
     with ServiceProcess("metrics", environment) as running:
