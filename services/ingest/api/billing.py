@@ -13,12 +13,12 @@ from services.ingest.model import billing as rules
 from services.ingest.model import body as bodies
 from services.ingest.model import limits
 from services.ingest.model.intake import Refused
-from services.ingest.model.refusals import EventRefused
 from services.ingest.model.segment import Reception
 from services.ingest.model.wire import Stamped
 from shared import auth, telemetry
 from shared.clock import Clock
 from shared.events.facts import BadFact
+from shared.events.refusals import EventRefused
 
 ROUTE = "/v1/billing"
 PATHS = frozenset({ROUTE, f"{ROUTE}/"})

@@ -10,13 +10,14 @@ import msgspec
 from msgspec import Raw
 
 from services.ingest.model import body, limits, wire
-from services.ingest.model.refusals import EventTooLarge, SchemaViolation
+from services.ingest.model.refusals import EventTooLarge
 from services.ingest.model.segment import Reception
 from services.ingest.model.wire import Stamped
 from shared.events.base import partition_key
 from shared.events.billing import NATIVE, AnyFact, account_of
 from shared.events.facts import BadFact, fact_of
 from shared.events.ingest import BillingFactRecorded, Provider
+from shared.events.refusals import SchemaViolation
 
 FACTS = 500  # in a request
 RECORDED_AT = "recorded_at"

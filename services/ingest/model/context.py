@@ -9,7 +9,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from services.ingest.model import limits, personal
-from services.ingest.model.refusals import InvalidJson, PayloadTooLarge, SchemaViolation
+from services.ingest.model.refusals import InvalidJson, PayloadTooLarge
+from shared.events.refusals import SchemaViolation
 
 Identifier = str | int | float | None
 Part = Raw | UnsetType

@@ -9,14 +9,13 @@ from msgspec import Raw
 
 from services.ingest.model import body, limits, personal, segment, usual
 from services.ingest.model.refusals import (
-    EventRefused,
     EventTooLarge,
     InvalidJson,
-    SchemaViolation,
     UnreadableLine,
 )
 from services.ingest.model.segment import Reception, Sent
 from services.ingest.model.wire import Stamped
+from shared.events.refusals import EventRefused, SchemaViolation
 
 
 @dataclass(frozen=True, slots=True)

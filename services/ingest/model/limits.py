@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.ingest.model.refusals import SchemaViolation
+from shared.events.refusals import SchemaViolation
 
 EVENT_BYTES = 32 * 1024
 BODY_BYTES = 500_000

@@ -12,7 +12,6 @@ from msgspec import Raw, UnsetType
 from services.ingest.model import limits, personal, traits
 from services.ingest.model import workspace as rules
 from services.ingest.model.personal import Fields
-from services.ingest.model.refusals import EventRefused, SchemaViolation
 from shared.events.base import Event
 from shared.events.ingest import (
     ConcessionGranted,
@@ -24,6 +23,7 @@ from shared.events.ingest import (
     PaymentRefunded,
     PaymentSucceeded,
 )
+from shared.events.refusals import EventRefused, SchemaViolation
 
 
 class IcpScoreRequired(EventRefused):

@@ -6,7 +6,8 @@ one bad event never costs its neighbours.
 
 from typing import ClassVar
 
-from shared.errors import DomainError, PermanentError, TransientError
+from shared.errors import DomainError, TransientError
+from shared.events.refusals import EventRefused
 
 
 class RequestRefused(DomainError):
@@ -50,16 +51,6 @@ class NotDurable(TransientError):
     """The events cannot be kept safely now, or it is not known whether they are."""
 
     code: ClassVar[str] = "not_durable"
-
-
-class EventRefused(PermanentError):
-    """An event that can never be accepted as it is."""
-
-    code: ClassVar[str] = "schema_violation"
-
-
-class SchemaViolation(EventRefused):
-    """A field is missing or of the wrong type, or a limit is broken."""
 
 
 class MissingIdentity(EventRefused):

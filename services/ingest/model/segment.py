@@ -24,7 +24,6 @@ from services.ingest.model.context import (
 from services.ingest.model.refusals import (
     MissingEvent,
     MissingIdentity,
-    SchemaViolation,
     UnknownType,
 )
 from services.ingest.model.times import ClientClock, Moment
@@ -41,6 +40,7 @@ from shared.events.ingest import (
     UserAliased,
     UserIdentified,
 )
+from shared.events.refusals import SchemaViolation
 
 FEATURE_CHARACTERS = 200
 

@@ -7,9 +7,10 @@ from msgspec import UNSET, Raw, UnsetType
 
 from services.ingest.model import limits, native, personal, times
 from services.ingest.model.native import Native
-from services.ingest.model.refusals import EventTooLarge, SchemaViolation
+from services.ingest.model.refusals import EventTooLarge
 from services.ingest.model.times import EARLIEST, FUTURE
 from shared.events.ingest import ExternalReceived
+from shared.events.refusals import SchemaViolation
 
 SOURCE = "standard"
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Raw
 
 from services.ingest.model import times
 from services.ingest.model.personal import Fields
-from services.ingest.model.refusals import SchemaViolation
+from shared.events.refusals import SchemaViolation
 
 # An instant as a number above this counts milliseconds: as seconds it would be the year 5138.
 SECONDS_MAX = 1e11

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Meta, Raw
 
 from services.ingest.model import limits, personal, segment, times, wire
-from services.ingest.model.refusals import EventRefused
 from services.ingest.model.segment import Reception
 from services.ingest.model.wire import Stamped
 from shared.events.ingest import USAGE, USAGE_HISTORY, UsageTracked
+from shared.events.refusals import EventRefused
 
 Id = Annotated[str, Meta(min_length=1, max_length=limits.ID_CHARACTERS)]
 MessageId = Annotated[str, Meta(min_length=1, max_length=limits.MESSAGE_ID_CHARACTERS)]

@@ -9,7 +9,6 @@ from msgspec import Raw
 
 from services.ingest.model import billing, limits, standard, wire
 from services.ingest.model.intake import Refused
-from services.ingest.model.refusals import EventRefused, SchemaViolation
 from services.ingest.model.segment import Reception
 from services.ingest.model.stripe import envelope
 from services.ingest.model.stripe.envelope import Said, StripeEvent
@@ -17,6 +16,7 @@ from services.ingest.model.stripe.event import meaning
 from services.ingest.model.wire import Stamped
 from shared.events.base import Event, partition_key
 from shared.events.facts import BadFact
+from shared.events.refusals import EventRefused, SchemaViolation
 
 NewId = Callable[[], str]
 

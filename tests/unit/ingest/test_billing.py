@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.model import billing, body
-from services.ingest.model.refusals import EmptyBatch, EventRefused, InvalidJson, PayloadTooLarge
+from services.ingest.model.refusals import EmptyBatch, InvalidJson, PayloadTooLarge
 from services.ingest.model.segment import Reception
 from shared.events.base import Received
 from shared.events.facts import BadFact, content_digest
 from shared.events.facts import fact_of as read_fact
+from shared.events.refusals import EventRefused
 from tests.unit.ingest.builders import NOON, received
 
 ITEM = {"price": "team", "interval": "month", "quantity": 40, "unit_amount": "11000"}

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from services.ingest.model.refusals import SchemaViolation
-from services.ingest.model.stripe.fields import Seconds, Text, instant
 from shared.events.base import Event
 from shared.events.ingest import Provider
+from shared.events.refusals import SchemaViolation
+from shared.stripe.fields import SOURCE, Seconds, Text, instant
 
-SOURCE = "stripe"
 # What people write into an object may be personal; nobody reads it here.
 FREE_TEXT = frozenset({"metadata", "description"})
 

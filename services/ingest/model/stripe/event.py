@@ -7,10 +7,11 @@ ledger orders them by what they say.
 from collections.abc import Callable, Mapping
 
 from services.ingest.model.refusals import UnknownType
-from services.ingest.model.stripe import objects, payments, subscription
+from services.ingest.model.stripe import objects, payments
 from services.ingest.model.stripe.envelope import Said, StripeEvent
 from services.ingest.model.stripe.snapshots import CREATED, DELETED, PAUSED, UPDATED, reader
 from services.ingest.model.stripe.unused import UnusedType, is_unused
+from shared.stripe import subscription
 
 
 def meaning(event: StripeEvent) -> Said:

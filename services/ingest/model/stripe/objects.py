@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from services.ingest.model.stripe.discounts import Discount
 from services.ingest.model.stripe.envelope import Said, StripeEvent, without_free_text
-from services.ingest.model.stripe.fields import Text
-from services.ingest.model.stripe.prices import TIERED
 from services.ingest.model.stripe.unused import UnusedType
+from shared.stripe.discounts import Discount, told
+from shared.stripe.fields import Text
+from shared.stripe.prices import TIERED
 
 
 class _Billed(msgspec.Struct):
@@ -32,8 +32,7 @@ def noted(event: StripeEvent) -> Said:
 
 def discount(event: StripeEvent, held: Discount) -> dict[str, Any]:
     """The fact of a discount that stands whole in another object, but for its coupon."""
-    said = {name: value for name, value in msgspec.to_builtins(held).items() if value}
-    return _fact(event, str(held.id), said) | {"id": f"{event.id} {held.id}"}
+    return _fact(event, str(held.id), told(held)) | {"id": f"{event.id} {held.id}"}
 
 
 def _fact(event: StripeEvent, object_id: str, said: Raw | Mapping[str, Any]) -> dict[str, Any]:

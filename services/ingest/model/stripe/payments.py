@@ -5,10 +5,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.model import workspace as rules
-from services.ingest.model.refusals import SchemaViolation
 from services.ingest.model.stripe.envelope import Said, StripeEvent, typed
-from services.ingest.model.stripe.fields import Amount, Reference, Text, id_of
-from services.ingest.model.stripe.subscription import account_of
 from shared.events.base import Event
 from shared.events.ingest import (
     PaymentDisputed,
@@ -16,6 +13,9 @@ from shared.events.ingest import (
     PaymentRefunded,
     PaymentSucceeded,
 )
+from shared.events.refusals import SchemaViolation
+from shared.stripe.fields import Amount, Reference, Text, id_of
+from shared.stripe.subscription import account_of
 
 
 class Invoice(msgspec.Struct):

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from services.ingest.model.refusals import EventRefused
 from services.ingest.model.stripe import objects
 from services.ingest.model.stripe.envelope import Said, StripeEvent, encoded, plain_json, typed
-from services.ingest.model.stripe.subscription import Subscription, told_discounts
+from shared.events.refusals import EventRefused
+from shared.stripe.subscription import Subscription, told_discounts
 
 State = Callable[[Subscription, datetime], dict[str, Any]]
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from services.ingest.model.refusals import EventRefused
+from shared.events.refusals import EventRefused
 
 
 class UnusedType(EventRefused):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from services.ingest.model.refusals import EventRefused, SchemaViolation
-from services.ingest.model.stripe.fields import Amount, Reference, Text, exact, id_of, plain
+from shared.events.refusals import EventRefused, SchemaViolation
+from shared.stripe.fields import Amount, Reference, Text, exact, id_of, plain
 
 INCLUSIVE = "inclusive"
 TIERED = "tiered"
@@ -15,13 +15,13 @@ FLAT = "flat_amount"
 
 
 class PriceUnknown(EventRefused):
-    """The event does not say what a unit costs in the subscription's currency."""
+    """It is not said what a unit costs in the subscription's currency."""
 
     code: ClassVar[str] = "price_unknown"
 
 
 class TaxUnknown(EventRefused):
-    """Tax is inside the price, and the event does not say how much."""
+    """Tax is inside the price, and it is not said how much."""
 
     code: ClassVar[str] = "tax_unknown"
 
@@ -147,7 +147,7 @@ def inclusive_percent(
 ) -> str | None:
     """Sum of the taxes that are inside a price, in percent; None where there are none.
 
-    Raises TaxUnknown where there are some and the event does not say how much.
+    Raises TaxUnknown where there are some and it is not said how much.
     """
     inside = [rate for rate in rates if isinstance(rate, str) or rate.inclusive]
     if not inside:
@@ -182,7 +182,7 @@ def _charge(price: Price, currency: str) -> Charge:
 
 
 def _tiers(tiers: Sequence[Tier] | None, price: str) -> Any:
-    """The tiers, or where to look them up: events leave them out."""
+    """The tiers, or where to look them up: Stripe leaves them out unless asked."""
     if not tiers:
         return {"object_id": price}
     return [

@@ -1,4 +1,4 @@
-"""The discounts of a subscription or of one item: whole, or only named, as events have them."""
+"""The discounts of a subscription or of one item: whole, or only named."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from services.ingest.model.refusals import EventRefused
-from services.ingest.model.stripe.fields import Amount, Seconds, Text, instant, plain
-from services.ingest.model.stripe.prices import without_none
+from shared.events.refusals import EventRefused
+from shared.stripe.fields import Amount, Seconds, Text, instant, plain
+from shared.stripe.prices import without_none
 
 REPEATING = "repeating"
 
 
 class DiscountUnknown(EventRefused):
-    """The event does not say what a discount takes off, and names nothing that could."""
+    """It is not said what a discount takes off, and nothing is named that could."""
 
     code: ClassVar[str] = "discount_unknown"
 
@@ -88,6 +88,11 @@ def read(discounts: Sequence[str | Discount], *, currency: str) -> list[dict[str
     return [
         {"object_id": one} if isinstance(one, str) else _read(one, currency) for one in discounts
     ]
+
+
+def told(discount: Discount) -> dict[str, Any]:
+    """The discount as an object that can be looked up by its id."""
+    return {name: value for name, value in msgspec.to_builtins(discount).items() if value}
 
 
 def _read(discount: Discount, currency: str) -> dict[str, Any]:

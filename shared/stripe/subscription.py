@@ -1,4 +1,4 @@
-"""A subscription as an event has it, into a `subscription_state` fact: a full snapshot."""
+"""A subscription of Stripe's into the fields of a `subscription_state` fact: a full snapshot."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from services.ingest.model.refusals import EventRefused, SchemaViolation
-from services.ingest.model.stripe import discounts as discount_form
-from services.ingest.model.stripe.discounts import Discount
-from services.ingest.model.stripe.fields import Reference, Seconds, Text, id_of, instant
-from services.ingest.model.stripe.prices import (
+from shared.events.refusals import EventRefused, SchemaViolation
+from shared.stripe import discounts as discount_form
+from shared.stripe.discounts import Discount
+from shared.stripe.fields import Reference, Seconds, Text, id_of, instant
+from shared.stripe.prices import (
     Plan,
     Price,
     TaxRate,
@@ -30,13 +30,13 @@ class MissingAccount(EventRefused):
 
 
 class ItemsIncomplete(EventRefused):
-    """The event holds only the first page of the items, so that the price of the rest is open."""
+    """Only the first page of the items is here, so that the price of the rest is open."""
 
     code: ClassVar[str] = "items_incomplete"
 
 
 class EndUnknown(EventRefused):
-    """The subscription ends with its period, and the event does not say when that is."""
+    """The subscription ends with its period, and it does not say when that is."""
 
     code: ClassVar[str] = "end_unknown"
 
@@ -140,7 +140,7 @@ def state(sent: Subscription, at: datetime) -> dict[str, Any]:
 
 
 def told_discounts(sent: Subscription) -> list[Discount]:
-    """The discounts that the event holds whole, but for their coupon, which it only names."""
+    """The discounts that it holds whole, but for their coupon, which it only names."""
     lines = sent.items.data if sent.items is not None else []
     held = [
         *discount_form.gathered(sent.discounts, sent.discount),
@@ -162,8 +162,8 @@ def _lines(sent: Subscription) -> list[tuple[Item, Price]]:
     page = sent.items
     if page.has_more or (page.total_count or 0) > len(page.data):
         raise ItemsIncomplete(
-            f"the event holds {len(page.data)} items of subscription {sent.id} and says that there"
-            " are more: send its whole state to /v1/billing"
+            f"only the first {len(page.data)} items of subscription {sent.id} are here: say its"
+            " whole state as a fact of /v1/billing does"
         )
     return [(item, _price(item, sent.id)) for item in page.data]
 

@@ -7,7 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from services.ingest.model.refusals import SchemaViolation
+from shared.events.refusals import SchemaViolation
+
+SOURCE = "stripe"  # of the facts that are read here
 
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="Since 1970, UTC.")]
