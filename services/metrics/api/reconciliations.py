@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from services.metrics.api.bodies import AMOUNT, ViewBody, view_fields
 from services.metrics.api.parameters import Snapshot, as_of_or_now
 from services.metrics.model.calendar import Month, month_at
-from services.metrics.model.knowledge import named_in, states_at
+from services.metrics.model.knowledge import Knowledge, named_in, states_at
 from services.metrics.model.money import shown, worth
 from services.metrics.model.objects import NO_OBJECTS, Objects, objects_of
 from services.metrics.model.reconciliation import AccountDiffers, Differing, Side, compared
-from services.metrics.model.state import priced
+from services.metrics.model.state import PricedState, priced
 from services.metrics.store import reports, steps
 from services.metrics.store.knowledge import get_knowledge, get_objects
 from services.metrics.store.reports import View
@@ -139,8 +139,7 @@ async def reconcile(
         count += len(chunk)
         for account in chunk:
             theirs = [priced(state, objects) for state in listed.states.get(account, ())]
-            # What was learned since the list was made may explain nothing of it.
-            ours = states_at(known[account], datetime.max.replace(tzinfo=at.tzinfo))
+            ours = _ours(known[account], theirs, complete=asked.complete)
             if (found := compared(account, ours, theirs, at)) is not None:
                 differences.append(_body(found, view, month))
     return ReconciliationBody(
@@ -201,6 +200,18 @@ async def _accounts(
                 chunk = []
     if chunk:
         yield chunk
+
+
+def _ours(
+    known: Knowledge, theirs: Sequence[PricedState], *, complete: bool
+) -> Sequence[PricedState]:
+    """The account's states; of a list that is not complete only those of what it names."""
+    # What was learned since the list was made may explain nothing of it.
+    ours = states_at(known, datetime.max.replace(tzinfo=UTC))
+    if complete:
+        return ours
+    named = {state.subscription for state in theirs}
+    return [state for state in ours if state.subscription in named]
 
 
 def _body(found: AccountDiffers, view: View, month: Month) -> AccountDiffersBody:

@@ -55,6 +55,16 @@ async def test_a_list_that_is_not_complete_says_nothing_of_other_accounts(books:
     assert found["differences"] == []
 
 
+async def test_one_page_of_a_list_says_nothing_of_an_account_s_other_subscriptions(books: Books):
+    january = "2025-01-05T00:00:00Z"
+    await books.apply(said(state("acme", january, 1000), at=january))
+    await books.apply(said(state("acme", january, 1000, subscription="s-other"), at=january))
+
+    found = await compare(books, entry("acme", 1000), complete=False)
+
+    assert (found["accounts"], found["differences"]) == (1, [])
+
+
 async def test_an_entry_that_cannot_be_read_is_told_and_the_others_stand(books: Books):
     found = await compare(books, entry("a", 5, currency="XXX"), entry("b", 5))
 
