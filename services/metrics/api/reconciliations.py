@@ -11,19 +11,29 @@ from pydantic import BaseModel, Field
 from services.metrics.api.bodies import AMOUNT, ViewBody, view_fields
 from services.metrics.api.parameters import Snapshot, as_of_or_now
 from services.metrics.model.calendar import Month, month_at
-from services.metrics.model.knowledge import Knowledge, named_in, states_at
+from services.metrics.model.entries import Entry, read_entry
+from services.metrics.model.knowledge import (
+    ALIASED_SOURCE,
+    Knowledge,
+    account_of_customer,
+    coupons_named,
+    named_in,
+    states_at,
+)
 from services.metrics.model.money import shown, worth
 from services.metrics.model.objects import NO_OBJECTS, Objects, objects_of
 from services.metrics.model.reconciliation import AccountDiffers, Differing, Side, compared
 from services.metrics.model.state import PricedState, priced
 from services.metrics.store import reports, steps
+from services.metrics.store.accounts import list_aliases
 from services.metrics.store.knowledge import get_knowledge, get_objects
 from services.metrics.store.reports import View
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.db import Tx
-from shared.events.billing import SubscriptionState
-from shared.events.facts import BadFact, fact_of
+from shared.events.billing import ProviderObject, SubscriptionState
+from shared.events.facts import BadFact
+from shared.events.refusals import EventRefused
 
 router = APIRouter()
 
@@ -37,7 +47,10 @@ class Reconciliation(BaseModel):
     subscriptions: list[dict[str, Any]] = Field(
         max_length=MOST_SUBSCRIPTIONS,
         description="Each as a subscription_state fact says it: account, subscription, status,"
-        " currency, items, and discounts, pause, ends_at where there are any.",
+        " currency, items, and discounts, pause, ends_at where there are any. Or as Stripe's list"
+        ' of subscriptions returns it, with `"object": "subscription"`, of any API version:'
+        " tiers and discounts are taken from it where they are expanded, else from the"
+        " provider_object facts, and its customer is the account that it was last said to be.",
     )
     as_of: str | None = Field(
         default=None, max_length=40, description="Business time of the list; now if left out."
@@ -117,9 +130,10 @@ class ReconciliationBody(ViewBody):
 
 
 class Listed(NamedTuple):
-    """The entries of a list by account, and those that cannot be read."""
+    """The entries of a list by account, what they tell of objects, and those not to be read."""
 
     states: Mapping[str, Sequence[SubscriptionState]]
+    told: Sequence[ProviderObject]
     refused: Sequence[RefusedBody]
 
 
@@ -130,7 +144,7 @@ async def reconcile(
     """Each account whose MRR differs, and why. Nothing is changed."""
     at = as_of_or_now(asked.as_of, request)
     view = await reports.get_view(tx, caller.workspace)
-    listed = _listed(asked.subscriptions, at)
+    listed = await _listed(tx, view, asked.subscriptions, at)
     objects = await _objects(tx, view, listed)
     month, count = month_at(at, view.zone), 0
     differences: list[AccountDiffersBody] = []
@@ -152,35 +166,40 @@ async def reconcile(
     )
 
 
-def _listed(entries: Sequence[Mapping[str, Any]], at: datetime) -> Listed:
-    states: defaultdict[str, list[SubscriptionState]] = defaultdict(list)
+async def _listed(tx: Tx, view: View, entries: Sequence[Mapping[str, Any]], at: datetime) -> Listed:
+    read: list[Entry] = []
     refused: list[RefusedBody] = []
     for index, entry in enumerate(entries):
-        said = {
-            "id": f"entry {index}",
-            "effective_at": at.isoformat(),
-            **entry,
-            "type": "subscription_state",
-        }
         try:
-            fact = fact_of(said, received_at=at)
-        except BadFact as error:
+            read.append(read_entry(entry, at, name=f"entry {index}"))
+        except (EventRefused, BadFact) as error:
             refused.append(RefusedBody(index=index, code=error.code, message=error.message))
-            continue
-        assert isinstance(fact, SubscriptionState)
-        states[fact.account].append(fact)
-    return Listed(states, refused)
+    states = await _by_account(tx, view, [entry.state for entry in read])
+    return Listed(states, [one for entry in read for one in entry.told], refused)
+
+
+async def _by_account(
+    tx: Tx, view: View, states: Sequence[SubscriptionState]
+) -> Mapping[str, Sequence[SubscriptionState]]:
+    """The states by whom they belong to, as facts with the same source and account would."""
+    customers = {state.account for state in states if state.source == ALIASED_SOURCE}
+    aliases = await list_aliases(tx, view.workspace, customers) if customers else []
+    by_account: defaultdict[str, list[SubscriptionState]] = defaultdict(list)
+    for state in states:
+        is_customer = state.source == ALIASED_SOURCE
+        home = account_of_customer(state.account, aliases) if is_customer else state.account
+        by_account[home].append(state)
+    return by_account
 
 
 async def _objects(tx: Tx, view: View, listed: Listed) -> Objects:
-    """What is known here of the objects that the list only names."""
-    named = {
-        name for states in listed.states.values() for state in states for name in named_in(state)
-    }
+    """What the list tells of objects, and what is known here of those that it only names."""
+    states = (state for listed_states in listed.states.values() for state in listed_states)
+    named = {name for state in states for name in named_in(state)} | coupons_named(listed.told)
     if not named:
         return NO_OBJECTS
     known = await get_objects(tx, view.workspace, named)
-    return objects_of(record.described for record in known)
+    return objects_of([*(record.described for record in known), *listed.told])
 
 
 async def _accounts(
