@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.events.billing import ProviderObject, SubscriptionState
-from shared.events.facts import fact_of
+from shared.events.facts import BadFact, fact_of
 from shared.events.refusals import SchemaViolation
 from shared.stripe import discounts
 from shared.stripe.fields import SOURCE
@@ -31,9 +31,18 @@ def read_entry(entry: Mapping[str, Any], at: datetime, *, name: str) -> Entry:
 
     Raises EventRefused where Stripe's form leaves a number open, BadFact for what no ledger books.
     """
+    _check_text(entry)
     if entry.get("object") == STRIPE_OBJECT:
         return _of_stripe(entry, at, name)
     return Entry(_state({"id": name, "effective_at": at.isoformat(), **entry}, at))
+
+
+def _check_text(entry: Mapping[str, Any]) -> None:
+    """Raise BadFact for what no event could carry: half a character, nesting without end."""
+    try:
+        msgspec.json.encode(entry)
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise BadFact("malformed", f"an entry that cannot be stored: {error}") from error
 
 
 def _of_stripe(entry: Mapping[str, Any], at: datetime, name: str) -> Entry:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from copy import deepcopy
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -15,19 +14,12 @@ from services.ingest.model.signatures import InvalidSignature, check_stripe
 from services.ingest.model.stripe.event import KINDS
 from shared.events.facts import fact_of
 from tests.unit.ingest.builders import NOON, received
+from tests.unit.ingest.stripe_changes import FULL, VALUES, Changes, changed, changes_of
 from tests.unit.ingest.stripe_objects import (
     SECRET,
-    coupon,
-    discount,
     event,
-    item,
-    items,
-    plan,
-    price,
     signature,
-    subscription,
     taken,
-    tax_rate,
 )
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,77 +52,7 @@ CODES = {
     "too_old",
     "too_far_ahead",
 }
-TIERED = price(
-    billing_scheme="tiered",
-    tiers_mode="volume",
-    unit_amount=None,
-    unit_amount_decimal=None,
-    tiers=[
-        {"up_to": 5, "unit_amount": 700, "flat_amount": 90},
-        {"up_to": None, "unit_amount_decimal": "650.25"},
-    ],
-)
-AMOUNT_OFF = coupon(percent_off=None, amount_off=4321, currency="krw")
-FULL = subscription(
-    items=items(
-        item(
-            quantity=17,
-            price=price(unit_amount=None, unit_amount_decimal="1234.5678"),
-            discounts=[discount(id="di_2", source=None, coupon=AMOUNT_OFF), "di_9"],
-            tax_rates=[tax_rate(7.5, inclusive=True)],
-        ),
-        item(id="si_2", quantity=29, price=TIERED),
-        item(id="si_3", quantity=3, price=None, plan=plan(amount_decimal="42.42")),
-    ),
-    discounts=[discount()],
-    pause_collection={"behavior": "void", "resumes_at": 1_798_000_000},
-    cancel_at_period_end=True,
-)
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(min_value=-(2**70), max_value=2**70)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=6)
-    | st.sampled_from(["krw", "usd", "NaN", "1e400", "active", "inf", "year", 0, -1, 1e300]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value within `value`."""
-    if path:
-        yield path
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from places(inner, (*path, name))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from places(inner, (*path, number))
-
-
-PLACES = list(places(event("customer.subscription.updated", FULL)))
-CHANGES = st.lists(st.tuples(st.sampled_from(PLACES), st.just(...) | VALUES), max_size=4)
-
-
-def changed(sent: Any, changes: list[tuple[tuple[Any, ...], Any]]) -> Any:
-    """`sent` with the values at some places replaced, or taken away where it is `...`."""
-    sent = deepcopy(sent)
-    for path, value in changes:
-        holder = sent
-        try:
-            for step in path[:-1]:
-                holder = holder[step]
-            if value is ...:
-                del holder[path[-1]]
-            else:
-                holder[path[-1]] = value
-        except (KeyError, IndexError, TypeError):
-            continue  # an earlier change has taken the place away
-    return sent
+CHANGES = changes_of(event("customer.subscription.updated", FULL))
 
 
 def numbers(value: Any) -> Iterator[Decimal]:
@@ -168,9 +90,7 @@ def said_numbers(fact: dict[str, Any]) -> Iterator[Decimal]:
 
 @settings(UNHURRIED, max_examples=400)
 @given(kind=st.sampled_from(sorted(KINDS)), changes=CHANGES)
-def test_event_changed_anywhere_is_read_or_kept_with_a_reason(
-    kind: str, changes: list[tuple[tuple[Any, ...], Any]]
-):
+def test_event_changed_anywhere_is_read_or_kept_with_a_reason(kind: str, changes: Changes):
     sent = changed(event(kind, FULL, {"status": "trialing"}), changes)
 
     outcome = taken(json.dumps(sent).encode())
@@ -191,7 +111,7 @@ def test_event_changed_anywhere_is_read_or_kept_with_a_reason(
     kind=st.sampled_from(["created", "updated", "deleted"]),
     changes=CHANGES,
 )
-def test_no_number_of_a_fact_is_a_guess(kind: str, changes: list[tuple[tuple[Any, ...], Any]]):
+def test_no_number_of_a_fact_is_a_guess(kind: str, changes: Changes):
     sent = changed(event(f"customer.subscription.{kind}", FULL), changes)
     told = set(numbers(sent))
 

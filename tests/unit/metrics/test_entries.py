@@ -4,21 +4,26 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from services.metrics.model.entries import Entry, read_entry
 from services.metrics.model.objects import NO_OBJECTS, objects_of
 from services.metrics.model.state import PricedState, priced
-from shared.events.facts import BadFact
+from shared.events.facts import BadFact, fact_of
 from shared.events.refusals import EventRefused
+from tests.unit.ingest.stripe_changes import FULL, Changes, changed, changes_of
 from tests.unit.ingest.stripe_objects import (
     coupon,
     discount,
+    event,
     item,
     items,
     price,
     subscription,
 )
+from tests.unit.ingest.stripe_objects import fact as fact_of_webhook
 from tests.unit.metrics.builders import instant
 from tests.unit.metrics.builders import item as own_item
 
@@ -133,3 +138,25 @@ def test_what_stripe_leaves_open_is_refused_with_its_code(fields: dict[str, Any]
 @pytest.mark.parametrize("status", ["canceled", "incomplete_expired", "unpaid", "paused"])
 def test_a_subscription_that_does_not_count_is_worth_nothing(status: str):
     assert mrr(subscription(status=status)) == 0
+
+
+def test_an_entry_says_what_the_webhook_of_the_same_object_says():
+    sent = fact_of_webhook(event("customer.subscription.updated", FULL))
+    webhook = fact_of(sent | {"id": "entry 7", "effective_at": AT.isoformat()}, received_at=AT)
+
+    assert read(FULL).state == msgspec.structs.replace(webhook, seq=0, digest=None)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(changes=changes_of(FULL))
+def test_an_entry_changed_anywhere_is_read_or_refused(changes: Changes):
+    try:
+        found = read(changed(FULL, changes))
+    except (EventRefused, BadFact):
+        return
+    assert priced(found.state, objects_of(found.told)).turns
+
+
+def test_half_a_character_is_refused_before_it_is_looked_for():
+    with pytest.raises(BadFact, match="cannot be stored"):
+        read(subscription(id="\ud800"))
