@@ -32,6 +32,9 @@ LOOK_SECONDS = 5.0
 # one that waits while its lane works off others: what one fetch brought is applied before the next.
 MORE_PATIENCE = 3
 EXIT_STALLED = 70  # EX_SOFTWARE
+# A leader that was killed tells an end that is some seconds old until its followers are back: a log
+# that ends before our offset is another one only when it still does after so long.
+RECEDED_SECONDS = 20.0
 
 
 class Stalled(RuntimeError):
@@ -60,7 +63,8 @@ class LaneWatchdog:
         self._moved_at: dict[str, float] = {}  # of every group: when any of its partitions moved
         # Where every offset stood at the last look.
         self._stood: dict[tuple[str, Partition], int] = {}
-        self._receded: set[tuple[str, Partition]] = set()  # whose logs ended before that
+        # Whose logs have ended before that, and since when.
+        self._receded: dict[tuple[str, Partition], float] = {}
         self._why_not: str | None = "has not been asked yet"
 
     def why_not_ready(self) -> str | None:
@@ -88,13 +92,18 @@ class LaneWatchdog:
             async with self._database.transaction() as tx:
                 for consumer in self._consumers:
                     offsets = await tables.get_offsets(tx, consumer.group, consumer.places)
-                    self._compare(consumer, ends, offsets)
+                    self._compare(consumer, ends, offsets, now=monotonic())
                     self._judge(consumer, ends, offsets, now=monotonic())
         except TransientError:
             self._standing.clear()
 
     def _compare(
-        self, consumer: Consumer, ends: Mapping[Partition, int], offsets: Mapping[Partition, int]
+        self,
+        consumer: Consumer,
+        ends: Mapping[Partition, int],
+        offsets: Mapping[Partition, int],
+        *,
+        now: float,
     ) -> None:
         """Stop a lane that has read further than a log goes: another log stands in its place.
 
@@ -105,10 +114,10 @@ class LaneWatchdog:
             key = consumer.group, place
             stood = self._stood.get(key, 0)
             if stood <= ends[place]:
-                self._receded.discard(key)
-            elif key not in self._receded:
-                self._receded.add(key)  # once is no proof: a new leader learns its end in a moment
-            elif consumer.state.stopped_because is None:
+                self._receded.pop(key, None)
+                continue
+            since = self._receded.setdefault(key, now)
+            if now - since >= RECEDED_SECONDS and consumer.state.stopped_because is None:
                 consumer.refuse(
                     f"{place.topic}/{place.number} ends at {ends[place]}, we have read to {stood}"
                 )

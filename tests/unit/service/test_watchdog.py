@@ -7,7 +7,7 @@ import pytest
 
 from shared.bus.consumer import LaneState
 from shared.bus.record import Partition
-from shared.service.watchdog import MORE_PATIENCE, LaneWatchdog, Stalled
+from shared.service.watchdog import MORE_PATIENCE, RECEDED_SECONDS, LaneWatchdog, Stalled
 
 PATIENCE = 60.0
 FIRST, SECOND = Partition("t", 0), Partition("t", 1)
@@ -24,13 +24,46 @@ class Lane:
             lane=SimpleNamespace(name="live"),
             places=frozenset({FIRST, SECOND}),
             state=LaneState(assigned=assigned),
+            refuse=self._note_refusal,
         )
+        self.refused: list[str] = []
         self.dog = LaneWatchdog(
             service="toy", consumers=(), database=NONE, ends=NONE, patience_seconds=PATIENCE
         )
 
     def look(self, seconds: float, *, first: int, second: int) -> None:
         self.dog._judge(self.consumer, ENDS, {FIRST: first, SECOND: second}, now=seconds)
+
+    def compare(self, seconds: float, *, end: int, read: int = 5) -> None:
+        ends = {FIRST: end, SECOND: 100}
+        self.dog._compare(self.consumer, ends, {FIRST: read, SECOND: 100}, now=seconds)
+
+    def _note_refusal(self, reason: str) -> None:
+        self.refused.append(reason)
+        self.consumer.state.stopped_because = reason
+
+
+def test_a_log_that_ends_before_our_offset_for_long_stops_the_lane():
+    lane = Lane()
+    lane.compare(0, end=5)
+    lane.compare(5, end=3)
+    lane.compare(4 + RECEDED_SECONDS, end=3)
+    assert lane.refused == []
+
+    lane.compare(5 + RECEDED_SECONDS, end=3)
+
+    assert lane.refused == ["t/0 ends at 3, we have read to 5"]
+
+
+def test_a_leader_that_learns_its_end_in_time_stops_nothing():
+    lane = Lane()
+    lane.compare(0, end=5)
+    lane.compare(5, end=3)
+    lane.compare(RECEDED_SECONDS, end=5)
+    lane.compare(RECEDED_SECONDS + 5, end=3)
+    lane.compare(2 * RECEDED_SECONDS, end=3)
+
+    assert lane.refused == []
 
 
 def test_a_lane_that_stands_longer_than_the_patience_is_ended():
