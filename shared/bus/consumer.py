@@ -85,6 +85,12 @@ class Reader(Protocol):
         ...
 
 
+class ReaderStuck(TransientError):
+    """The reader gives nothing although records wait: a new one is made."""
+
+    code = "reader_stuck"
+
+
 class OffsetGone(MainstayError):
     """Our offset is not in the log any more. Never jumped over: an operator has to look."""
 
@@ -133,6 +139,7 @@ class Consumer:
         self._positions: dict[Partition, int] = {}
         self._gaps = Gaps()
         self._refused: str | None = None
+        self._stuck: str | None = None
         self._commit = SliceCommit(
             service=service,
             lane=lane,
@@ -172,6 +179,10 @@ class Consumer:
         """Read no further: the lane stops before its next batch, until a person has looked."""
         self._refused = reason
 
+    def rejoin(self, reason: str) -> None:
+        """Read on with a new reader, from where the table says, after the batch under way."""
+        self._stuck = reason
+
     def _is_behind(self) -> bool:
         """Whether something is left to read, or to be read again."""
         return self._reader.lag() > 0 or self._positions.keys() != self._reader.assigned()
@@ -210,6 +221,9 @@ class Consumer:
         """Place newly assigned partitions, fetch once, apply what came."""
         if self._refused is not None:
             raise OffsetGone(self._refused)
+        if (stuck := self._stuck) is not None:
+            self._stuck = None
+            raise ReaderStuck(stuck)
         await self._retrying(self._place_assigned, stopping)
         self.state.gives_way = not self._may_read()
         if self.state.gives_way:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from math import inf
 from time import monotonic
 
 import structlog
@@ -31,6 +32,9 @@ LOOK_SECONDS = 5.0
 # dog too. Only when it stands still for so much longer may the group itself be stuck. So with
 # one that waits while its lane works off others: what one fetch brought is applied before the next.
 MORE_PATIENCE = 3
+# After an outage of all brokers aiokafka has been seen to fetch nothing any more while it looked
+# healthy: a lane of which nothing moves for so long is given a new reader first.
+REJOIN_SECONDS = 20.0
 EXIT_STALLED = 70  # EX_SOFTWARE
 # A leader that was killed tells an end that is some seconds old until its followers are back: a log
 # that ends before our offset is another one only when it still does after so long.
@@ -61,6 +65,7 @@ class LaneWatchdog:
         # Of every partition with waiting records: where its offset stood, and since when.
         self._standing: dict[tuple[str, Partition], tuple[int, float]] = {}
         self._moved_at: dict[str, float] = {}  # of every group: when any of its partitions moved
+        self._rejoined_at: dict[str, float] = {}  # of every group: when it was given a new reader
         # Where every offset stood at the last look.
         self._stood: dict[tuple[str, Partition], int] = {}
         # Whose logs have ended before that, and since when.
@@ -153,6 +158,8 @@ class LaneWatchdog:
             if offset != stands:
                 offset, since = stands, now
             self._standing[key] = offset, since
+            if partition in state.assigned and now - since > REJOIN_SECONDS:
+                self._give_new_reader(consumer, now=now)
             patience = self._patience_seconds
             if works or partition not in state.assigned:
                 patience *= MORE_PATIENCE
@@ -161,6 +168,15 @@ class LaneWatchdog:
                     f"lane {consumer.lane.name}: {partition.topic}/{partition.number} stands at"
                     f" {offset} for {now - since:.0f} s, {waiting[partition]} records wait"
                 )
+
+    def _give_new_reader(self, consumer: Consumer, *, now: float) -> None:
+        """Let a lane join anew of which nothing has moved for a while, and not again at once."""
+        group = consumer.group
+        last = max(self._moved_at.get(group, -inf), self._rejoined_at.get(group, -inf))
+        if now - last > REJOIN_SECONDS:
+            self._rejoined_at[group] = now
+            log.warning("reader_replaced", lane=consumer.lane.name)
+            consumer.rejoin(f"lane {consumer.lane.name}: nothing moves while records wait")
 
     def _works(self, consumer: Consumer, offsets: Mapping[Partition, int], *, now: float) -> bool:
         """Whether any partition of the lane has moved on within our patience."""

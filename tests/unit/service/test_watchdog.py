@@ -7,7 +7,13 @@ import pytest
 
 from shared.bus.consumer import LaneState
 from shared.bus.record import Partition
-from shared.service.watchdog import MORE_PATIENCE, RECEDED_SECONDS, LaneWatchdog, Stalled
+from shared.service.watchdog import (
+    MORE_PATIENCE,
+    RECEDED_SECONDS,
+    REJOIN_SECONDS,
+    LaneWatchdog,
+    Stalled,
+)
 
 PATIENCE = 60.0
 FIRST, SECOND = Partition("t", 0), Partition("t", 1)
@@ -25,8 +31,10 @@ class Lane:
             places=frozenset({FIRST, SECOND}),
             state=LaneState(assigned=assigned),
             refuse=self._note_refusal,
+            rejoin=self._note_rejoin,
         )
         self.refused: list[str] = []
+        self.rejoined: list[str] = []
         self.dog = LaneWatchdog(
             service="toy", consumers=(), database=NONE, ends=NONE, patience_seconds=PATIENCE
         )
@@ -37,6 +45,9 @@ class Lane:
     def compare(self, seconds: float, *, end: int, read: int = 5) -> None:
         ends = {FIRST: end, SECOND: 100}
         self.dog._compare(self.consumer, ends, {FIRST: read, SECOND: 100}, now=seconds)
+
+    def _note_rejoin(self, reason: str) -> None:
+        self.rejoined.append(reason)
 
     def _note_refusal(self, reason: str) -> None:
         self.refused.append(reason)
@@ -64,6 +75,26 @@ def test_a_leader_that_learns_its_end_in_time_stops_nothing():
     lane.compare(2 * RECEDED_SECONDS, end=3)
 
     assert lane.refused == []
+
+
+def test_a_lane_of_which_nothing_moves_is_given_a_new_reader_before_it_is_ended():
+    lane = Lane()
+    lane.look(0, first=5, second=100)
+    lane.look(REJOIN_SECONDS, first=5, second=100)
+    assert lane.rejoined == []
+
+    lane.look(REJOIN_SECONDS + 1, first=5, second=100)
+    lane.look(REJOIN_SECONDS + 6, first=5, second=100)
+
+    assert len(lane.rejoined) == 1
+
+
+def test_a_lane_that_works_off_other_partitions_keeps_its_reader():
+    lane = Lane()
+    for seconds in range(0, 60, 5):
+        lane.look(seconds, first=0, second=seconds)
+
+    assert lane.rejoined == []
 
 
 def test_a_lane_that_stands_longer_than_the_patience_is_ended():
