@@ -70,6 +70,30 @@ def test_what_was_fetched_and_not_applied_is_still_behind_after_a_stop(
     assert consumer._is_behind()
 
 
+def test_a_reader_that_is_stuck_is_left_for_a_new_one(monkeypatch: pytest.MonkeyPatch):
+    log, stopping = MemoryLog(), asyncio.Event()
+    consumer = consumer_of(log)
+    starts: list[int] = []
+
+    async def start() -> None:
+        starts.append(len(starts))
+        if len(starts) > 1:
+            stopping.set()
+        else:
+            consumer.rejoin("records wait, and nothing comes")
+
+    async def place(_: Consumer) -> None:
+        return None
+
+    monkeypatch.setattr(consumer._reader, "start", start)
+    monkeypatch.setattr(Consumer, "_place_assigned", place)
+    monkeypatch.setattr("shared.bus.consumer.backoff_seconds", lambda _: 0.001)
+
+    asyncio.run(asyncio.wait_for(consumer.run(stopping), 10))
+
+    assert starts == [0, 1]
+
+
 def used_at(appended_at: datetime) -> Received[UsageTracked]:
     return Received(
         envelope=Envelope(
