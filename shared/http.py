@@ -9,6 +9,7 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
+import msgspec
 import structlog
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -31,6 +32,7 @@ Check = Callable[[], str | None]
 """A dependency's state: None while it can be relied on, else the reason in one sentence."""
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -62,6 +64,7 @@ class InvalidRequest(DomainError):
 
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 
 class Page(BaseModel, Generic[T]):
@@ -107,6 +110,24 @@ def decode_cursor(cursor: str) -> str:
         return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError as error:  # also of characters that are not ASCII
         raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
+
+
+def encode_place(place: object) -> str:
+    """An opaque cursor for a place of several fields."""
+    return encode_cursor(msgspec.json.encode(place).decode())
+
+
+def decode_place(cursor: str, kind: type[P]) -> P:
+    """The place of that kind that a cursor stands for. Raises InvalidRequest."""
+    try:
+        return msgspec.json.decode(decode_cursor(cursor), type=kind)
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
+
+
+def no_formula(text: str) -> str:
+    """A text of a CSV that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 async def _tx(request: Request) -> AsyncIterator[Tx]:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from deploy.demo.billing import CURRENCY
 from deploy.demo.loading import Mainstay, find_mainstay, load
 from deploy.local.errors import StackError
 
@@ -21,9 +22,10 @@ def main() -> int:
     """Load, report; the exit status."""
     try:
         mainstay = find_mainstay()
-        load(mainstay, datetime.now(UTC))
+        now = datetime.now(UTC)
+        load(mainstay, now)
         lowest = list(islice(mainstay.accounts(), SHOWN_ACCOUNTS))
-        last_month = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+        last_month = f"{now.replace(day=1) - timedelta(days=1):%Y-%m}"
         revenue = mainstay.month(last_month)
     except StackError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -40,10 +42,8 @@ def main() -> int:
 def _revenue(month: str, report: Mapping[str, Any]) -> str:
     """What the ledger says of a month, in a line."""
     ndr = "none" if report["ndr"] is None else f"{report['ndr']:.1%}"
-    mrr = f"{float(report['mrr_end']):,.0f}"
-    return (
-        f"Revenue in {month}: MRR {mrr} KRW at its end, {report['customers_end']} paying, NDR {ndr}"
-    )
+    mrr = f"{float(report['mrr_end']):,.0f} {CURRENCY}"
+    return f"Revenue in {month}: MRR {mrr} at its end, {report['customers_end']} paying, NDR {ndr}"
 
 
 def _report(mainstay: Mainstay, lowest: Sequence[Mapping[str, Any]]) -> None:

@@ -137,7 +137,7 @@ def _load(mainstay: Mainstay, now: datetime) -> None:
         # Kept from the first moment: a run that goes on tomorrow must tell the same story.
         _keep(Loaded(_workspace(mainstay), first_day, beginning))
         _introduce(mainstay, company)
-        _bill(mainstay, list(facts(company, first_day)))
+        _bill(mainstay, list(facts(company, first_day)), now)
     events = list(use(company, first_day, since=since, until=now))
     if events:
         _import(mainstay, events)
@@ -179,9 +179,9 @@ def _introduce(mainstay: Mainstay, company: Sequence[Customer]) -> None:
         outcome.append(f"{len(company)} accounts, {people} people")
 
 
-def _bill(mainstay: Mainstay, billed: Sequence[dict[str, Any]]) -> None:
+def _bill(mainstay: Mainstay, billed: Sequence[dict[str, Any]], now: datetime) -> None:
     """Say what they pay. Told once more, the ledger ignores it."""
-    this_month = f"{datetime.now(UTC):%Y-%m}"
+    this_month = f"{now:%Y-%m}"
 
     def booked() -> bool:
         month = mainstay.month(this_month)

@@ -10,7 +10,7 @@ from shared.bus.redrive import uuid_of
 from shared.bus.tables import Filters, LetterState, Place
 from shared.clock import format_instant, parse_instant
 from shared.dead_letters.bodies import NO_NUL, DeadLetterView, RedriveBody
-from shared.http import InvalidRequest, Problem, decode_cursor, encode_cursor
+from shared.http import InvalidRequest, Problem, decode_cursor, encode_cursor, encode_place
 
 LetterPath = Annotated[str, Path(max_length=100, description="Id of the dead letter.")]
 DryRun = Annotated[
@@ -127,7 +127,7 @@ def number_place(cursor: str) -> int:
 
 def log_cursor(place: Place) -> str:
     """The cursor behind the last letter of a run in the order of the log."""
-    return encode_cursor(msgspec.json.encode(place).decode())
+    return encode_place(place)
 
 
 Name = Annotated[str, msgspec.Meta(pattern=NO_NUL)]

@@ -147,7 +147,8 @@ class LaneWatchdog:
         ours = sum(lag for partition, lag in waiting.items() if partition in state.assigned)
         telemetry.CONSUMER_LAG.labels(self._service, consumer.lane.name).set(ours)
         excused = state.stopped_because or state.waiting_for or state.gives_way
-        works = self._works(consumer, offsets, now=now)
+        self._note_moves(consumer, offsets, now=now)
+        works = now - self._moved_at.get(consumer.group, -inf) <= self._patience_seconds
         for partition in consumer.places:
             key = consumer.group, partition
             if excused or partition not in waiting:
@@ -178,14 +179,14 @@ class LaneWatchdog:
             log.warning("reader_replaced", lane=consumer.lane.name)
             consumer.rejoin(f"lane {consumer.lane.name}: nothing moves while records wait")
 
-    def _works(self, consumer: Consumer, offsets: Mapping[Partition, int], *, now: float) -> bool:
-        """Whether any partition of the lane has moved on within our patience."""
+    def _note_moves(
+        self, consumer: Consumer, offsets: Mapping[Partition, int], *, now: float
+    ) -> None:
+        """Remember that the lane works, where any partition that waited has moved on."""
         for partition in consumer.places:
             stood = self._standing.get((consumer.group, partition))
             if stood is not None and stood[0] != offsets.get(partition, 0):
                 self._moved_at[consumer.group] = now
-        moved_at = self._moved_at.get(consumer.group)
-        return moved_at is not None and now - moved_at <= self._patience_seconds
 
 
 # --- the event loop ------------------------------------------------------------------------------

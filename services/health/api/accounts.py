@@ -32,8 +32,8 @@ from shared.http import (
     Limit,
     Page,
     Transaction,
-    decode_cursor,
-    encode_cursor,
+    decode_place,
+    encode_place,
 )
 
 router = APIRouter()
@@ -84,10 +84,7 @@ class PageEnd(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, cursor: str, sort: AccountSort) -> Self:
         """The end that a cursor stands for. Raises InvalidRequest where it fits no such list."""
-        try:
-            end = msgspec.json.decode(decode_cursor(cursor), type=cls)
-        except msgspec.DecodeError as error:
-            raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
+        end = decode_place(cursor, cls)
         if end.sort is not sort or isinstance(end.rank[1], str) is not (sort is AccountSort.NAME):
             raise InvalidRequest(f"cursor {cursor!r} is not of a list by {sort}")
         return end
@@ -95,7 +92,7 @@ class PageEnd(msgspec.Struct, frozen=True):
     @property
     def cursor(self) -> str:
         """The cursor that stands for this end."""
-        return encode_cursor(msgspec.json.encode(self).decode())
+        return encode_place(self)
 
 
 @router.get("/accounts", summary="Accounts, the lowest score first")

@@ -42,7 +42,7 @@ from services.health.store.views import Standing
 from shared.auth import Caller, Reading
 from shared.clock import format_instant
 from shared.db import Database
-from shared.http import InvalidRequest, Problem, Transaction
+from shared.http import InvalidRequest, Problem, Transaction, no_formula
 
 router = APIRouter()
 
@@ -50,7 +50,6 @@ HISTORY_DAYS = 90  # what a history shows when nobody says from when
 MOST_POINTS = 1000
 EVENTS_SHOWN = 10
 ACCOUNTS_AT_ONCE = 500  # one chunk of a listing: bounds memory and the time of a transaction
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 UNKNOWN_ACCOUNT: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "account_unknown"}
 }
@@ -251,15 +250,10 @@ async def _as_csv(chunks: AsyncIterator[list[Line]], given: str) -> AsyncIterato
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerows(
-            (_cell(account), given, repr(health), repr(health), band)
+            (no_formula(account), given, repr(health), repr(health), band)
             for account, health, band in lines
         )
         yield text.getvalue()
-
-
-def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 async def _as_json(chunks: AsyncIterator[list[Line]], given: str) -> AsyncIterator[bytes]:

@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
@@ -31,11 +30,12 @@ from shared.auth import Reading
 from shared.db import Database
 from shared.http import (
     Cursor,
-    InvalidRequest,
     Limit,
     Page,
     decode_cursor,
+    decode_place,
     encode_cursor,
+    encode_place,
 )
 
 router = APIRouter()
@@ -51,7 +51,6 @@ CONCESSION_COLUMNS = (
     "reason",
 )
 CHUNK = 500
-P = TypeVar("P", Place, Told)
 
 
 class ContractBody(BaseModel):
@@ -110,7 +109,7 @@ async def list_contracts(
     """By account and contract, with windows and terms as of today, or of the day of `as_of`."""
     view = await reports.get_view(tx, caller.workspace)
     today = as_of_or_now(as_of, request).astimezone(ZoneInfo(view.zone)).date()
-    after = contracts.BEGINNING if cursor is None else _decoded(cursor, Place)
+    after = contracts.BEGINNING if cursor is None else decode_place(cursor, Place)
     items: list[ContractBody] = []
     while len(items) <= limit:
         page = await contracts.list_contracts(tx, caller.workspace, after=after, limit=CHUNK)
@@ -126,7 +125,7 @@ async def list_contracts(
     last = items[limit - 1] if more else None
     return Page(
         items=items[:limit],
-        next_cursor=None if last is None else _encoded(Place(last.account, last.contract)),
+        next_cursor=None if last is None else encode_place(Place(last.account, last.contract)),
     )
 
 
@@ -182,7 +181,7 @@ async def list_concessions(
         return csv_response(
             CONCESSION_COLUMNS, _concessions(request.app.state.database, caller.workspace)
         )
-    after = None if cursor is None else _decoded(cursor, Told)
+    after = None if cursor is None else decode_place(cursor, Told)
     found = await contracts.list_concessions(tx, caller.workspace, after=after, limit=limit + 1)
     view = await reports.get_view(tx, caller.workspace)
     named = {granted.concession.account for granted in found}
@@ -198,7 +197,7 @@ async def list_concessions(
 
 
 def _place_of(granted: Granted) -> str:
-    return _encoded(Told(granted.concession.granted_at, granted.event))
+    return encode_place(Told(granted.concession.granted_at, granted.event))
 
 
 def _concession(granted: Granted, view: View, timeline: Timeline, now: datetime) -> ConcessionBody:
@@ -269,14 +268,3 @@ async def list_opportunities(
         items=items[:limit],
         next_cursor=encode_cursor(items[limit - 1].account) if more else None,
     )
-
-
-def _decoded(cursor: str, kind: type[P]) -> P:
-    try:
-        return msgspec.json.decode(decode_cursor(cursor), type=kind)
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
-
-
-def _encoded(place: object) -> str:
-    return encode_cursor(msgspec.json.encode(place).decode())

@@ -9,8 +9,7 @@ from decimal import Decimal
 from fastapi.responses import StreamingResponse
 
 from shared.clock import format_instant
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from shared.http import no_formula
 
 
 def csv_response(
@@ -43,9 +42,9 @@ def cell(value: object) -> object:
         return format(value, "f")
     if isinstance(value, datetime):
         return format_instant(value)
-    if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
+    if not isinstance(value, str) or _is_number(value):
         return value
-    return value if _is_number(value) else f"'{value}"
+    return no_formula(value)
 
 
 def _is_number(text: str) -> bool:

@@ -30,11 +30,10 @@ from shared.auth import Reading
 from shared.db import Database, Tx
 from shared.http import (
     Cursor,
-    InvalidRequest,
     Limit,
     Page,
-    decode_cursor,
-    encode_cursor,
+    decode_place,
+    encode_place,
 )
 
 router = APIRouter()
@@ -87,7 +86,7 @@ async def list_movements(
     asked = Asked(view, span, group, query.account)
     if query.format is ListFormat.CSV:
         return csv_response(COLUMNS, _chunks(request.app.state.database, asked))
-    end = PageEnd("", 0) if query.cursor is None else _end_of(query.cursor)
+    end = PageEnd("", 0) if query.cursor is None else decode_place(query.cursor, PageEnd)
     items: list[MovementBody] = []
     places: list[PageEnd] = []
     async for name, timeline in _accounts(tx, asked, end):
@@ -101,7 +100,7 @@ async def list_movements(
     more = len(items) > query.limit
     return Page(
         items=items[: query.limit],
-        next_cursor=_cursor(places[query.limit - 1]) if more else None,
+        next_cursor=encode_place(places[query.limit - 1]) if more else None,
     )
 
 
@@ -129,17 +128,6 @@ def _within(timeline: Timeline, asked: Asked) -> Iterator[Movement]:
     for movement in movements_of(timeline, view.rates, view.zone, asked.span.last):
         if movement.at >= begin:
             yield movement
-
-
-def _end_of(cursor: str) -> PageEnd:
-    try:
-        return msgspec.json.decode(decode_cursor(cursor), type=PageEnd)
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
-
-
-def _cursor(end: PageEnd) -> str:
-    return encode_cursor(msgspec.json.encode(end).decode())
 
 
 async def _chunks(database: Database, asked: Asked) -> AsyncIterator[list[Sequence[object]]]:

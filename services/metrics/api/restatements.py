@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
@@ -22,11 +21,10 @@ from shared.auth import Reading
 from shared.db import Database
 from shared.http import (
     Cursor,
-    InvalidRequest,
     Limit,
     Page,
-    decode_cursor,
-    encode_cursor,
+    decode_place,
+    encode_place,
     instant_of,
 )
 
@@ -87,12 +85,12 @@ async def get_restatements(
     begin = EPOCH if since is None else instant_of("since", since)
     if format is ListFormat.CSV:
         return csv_response(COLUMNS, _chunks(request.app.state.database, view, begin))
-    after = None if cursor is None else _learned(cursor)
+    after = None if cursor is None else decode_place(cursor, Learned)
     found = await list_restatements(tx, view, since=begin, after=after, limit=limit + 1)
     more = len(found) > limit
     return Page(
         items=[RestatementBody.of(restatement) for restatement in found[:limit]],
-        next_cursor=_cursor(found[limit - 1].learned) if more else None,
+        next_cursor=encode_place(found[limit - 1].learned) if more else None,
     )
 
 
@@ -115,14 +113,3 @@ def _lines(body: RestatementBody) -> list[Sequence[object]]:
         (body.known_at, body.account, body.cause, facts, month, change, body.policy_version)
         for month, change in body.months.items()
     ]
-
-
-def _learned(cursor: str) -> Learned:
-    try:
-        return msgspec.json.decode(decode_cursor(cursor), type=Learned)
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"cursor {cursor!r} is none of ours") from error
-
-
-def _cursor(learned: Learned) -> str:
-    return encode_cursor(msgspec.json.encode(learned).decode())
