@@ -108,9 +108,7 @@ def _after(anchor: Anchor, event: ZoneEvent, signed_up_at: datetime, database: T
             return _anchor_in(signed_up_at, event.zone, ZoneSource.USER, database)
 
 
-def _anchor_in(
-    signed_up_at: datetime, zone: str, source: ZoneSource, database: Tzdata
-) -> Anchor:
+def _anchor_in(signed_up_at: datetime, zone: str, source: ZoneSource, database: Tzdata) -> Anchor:
     local = signed_up_at.astimezone(UTC).astimezone(database.zone(zone))
     return Anchor(
         signed_up_on=local.date(),

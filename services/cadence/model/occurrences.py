@@ -6,7 +6,7 @@ IANA database, gives the same occurrence another instant and never makes a secon
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -54,9 +54,7 @@ class Standing:
         if self.churned_at is None:
             return None
         back = self.reactivated_at
-        return Span(
-            self.churned_at, AFTER_ALL if back is None or back <= self.churned_at else back
-        )
+        return Span(self.churned_at, AFTER_ALL if back is None or back <= self.churned_at else back)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +139,7 @@ def plan(
     found = [_tried(due, facts.standing, policy, down, holding, database) for due in dues]
     return [
         each
-        for each in _newest_only(found)
+        for each in _newest_only(dues, found)
         if each.due_at in horizon or (each.send_at is not None and each.send_at in horizon)
     ]
 
@@ -301,17 +299,18 @@ def _send_at(
         send_at = again
 
 
-def _newest_only(found: Sequence[Occurrence]) -> list[Occurrence]:
+def _newest_only(dues: Sequence[Due], found: Sequence[Occurrence]) -> list[Occurrence]:
     """Of several that would go at once the newest alone; the others give way to it (2.8)."""
-    newest: datetime | None = None  # the due instant of the oldest later one that is sent
+    newer_from: datetime | None = None  # since when the next later one that is sent was there
     kept: list[Occurrence] = []
-    for each in reversed(found):
-        if each.send_at is not None and newest is not None and newest <= each.send_at:
+    for due, each in zip(reversed(dues), reversed(found), strict=True):
+        if each.send_at is None:
+            kept.append(each)
+        elif newer_from is not None and newer_from <= each.send_at:
             kept.append(each._replace(send_at=None, skip=Skip.SUPERSEDED))
-            continue
-        if each.send_at is not None:
-            newest = each.due_at
-        kept.append(each)
+        else:
+            newer_from = due.from_
+            kept.append(each)
     return kept[::-1]
 
 

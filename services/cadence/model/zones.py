@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-import tzdata
-
 DEFAULT_ZONE = "UTC"
+VERSION_LINE = "# version "
 
 
 class ZoneSource(StrEnum):
@@ -76,9 +76,26 @@ class UnknownZone(ValueError):
     """A text that names no zone of the database."""
 
 
+class NoDatabase(ValueError):
+    """A directory that holds no IANA database, or does not say which one."""
+
+
+def database_in(directory: Path) -> Tzdata:
+    """The database of a directory, whose version its `tzdata.zi` says. Raises NoDatabase."""
+    source = directory / "tzdata.zi"
+    if not source.is_file():
+        raise NoDatabase(f"{directory} holds no tzdata.zi")
+    with source.open(encoding="utf-8") as file:
+        first = file.readline().strip()
+    if not first.startswith(VERSION_LINE):
+        raise NoDatabase(f"{source} begins with {first!r}, not with its version")
+    return Tzdata(first.removeprefix(VERSION_LINE), directory)
+
+
+@cache
 def packaged() -> Tzdata:
-    """The database that Mainstay is shipped with."""
-    return Tzdata(tzdata.IANA_VERSION, Path(tzdata.__file__).with_name("zoneinfo"))
+    """The database that Mainstay is shipped with: the package tzdata."""
+    return database_in(Path(str(files("tzdata") / "zoneinfo")))
 
 
 def zone_of(chain: ZoneChain, database: Tzdata) -> tuple[str, ZoneSource]:
