@@ -85,9 +85,14 @@ def planned(life: Life, horizon: Span) -> Log:
         DATABASE,
         outages=[Span(*outage) for outage in life.outages],
     )
+    sent = [
+        (each.send_at, each.late)
+        for each in found
+        if each.send_at is not None and each.send_at in horizon
+    ]
     return Log(
-        sends=[each.send_at for each in found if each.send_at is not None],
-        late=[each.send_at for each in found if each.send_at is not None and each.late],
+        sends=[at for at, _ in sent],
+        late=[at for at, late in sent if late],
         skips=[(each.on, each.due_at, each.skip.value) for each in found if each.skip is not None],
     )
 

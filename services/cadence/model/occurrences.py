@@ -194,7 +194,8 @@ def _dues(
     for number, regime in enumerate(holding):
         last = number + 1 == len(holding)
         until = AFTER_ALL if last else (holding[number + 1].starts_at or AFTER_ALL)
-        if regime.starts_at is not None and regime.starts_at >= asked.ends_at:
+        # What a move has passed by was due before it, at most a week.
+        if (regime.starts_at or BEFORE_ALL) >= _more(asked.ends_at, WEEK):
             return
         week = _Weeks(regime, policy, database)
         for due in week.first_ones(previous, until):
