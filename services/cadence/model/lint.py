@@ -164,25 +164,25 @@ def _timing(program: Program) -> Iterator[Finding]:
 
 
 def _conditions(program: Program) -> Iterator[Finding]:
-    yield from _facts(program, None, program.entry.if_)
+    yield from _facts(program, None, program.entry.when)
     if program.ends_if is not None:
         yield from _facts(program, None, program.ends_if)
     for step in program.steps:
-        for condition in (step.only_if, *(branch.if_ for branch in step.branches)):
+        for condition in (step.only_if, *(branch.when for branch in step.branches)):
             yield from _facts(program, step.id, condition)
 
 
 def _facts(program: Program, step: str | None, condition: Condition) -> Iterator[Finding]:
-    for test in condition.tests:
-        if test.name.partition(":")[0] == OPENS:
+    for test in condition.comparisons:
+        if test.fact.partition(":")[0] == OPENS:
             yield _finding(
                 Fault.DEPENDS_ON_OPENS,
                 program,
                 step,
                 "opens are no sign of a person: ask for clicked or used",
             )
-        elif not known_fact(test.name):
-            yield _finding(Fault.UNKNOWN_FACT, program, step, f"there is no fact {test.name!r}")
+        elif not known_fact(test.fact):
+            yield _finding(Fault.UNKNOWN_FACT, program, step, f"there is no fact {test.fact!r}")
 
 
 def _templates(

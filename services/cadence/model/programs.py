@@ -35,7 +35,7 @@ class Channel(StrEnum):
     SLACK = "slack"
 
 
-class Is(StrEnum):
+class How(StrEnum):
     """How a fact is compared. A fact that is unknown fits no comparison but `unknown`."""
 
     EQUAL = "equal"
@@ -56,25 +56,25 @@ class Rhythm(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Test:
-    """A comparison of one fact. `name` is one of FACTS, or a family with what it asks about."""
+class Comparison:
+    """A comparison of one fact: one of FACTS, or a family with what it asks about."""
 
-    name: str
-    is_: Is = Is.EQUAL
+    fact: str
+    how: How = How.EQUAL
     value: Value | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Holds where every test of `every` does, one of `any_of` if there are some, none of `none`."""
+    """Holds where every comparison of `every` does, one of `any_of` if there are some, none of `none`."""
 
-    every: tuple[Test, ...] = ()
-    any_of: tuple[Test, ...] = ()
-    none: tuple[Test, ...] = ()
+    every: tuple[Comparison, ...] = ()
+    any_of: tuple[Comparison, ...] = ()
+    none: tuple[Comparison, ...] = ()
 
     @property
-    def tests(self) -> tuple[Test, ...]:
-        """All of its tests."""
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All of them."""
         return (*self.every, *self.any_of, *self.none)
 
 
@@ -86,7 +86,7 @@ class Branch:
     """Where a journey goes on if a condition holds."""
 
     to: str
-    if_: Condition
+    when: Condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ class Entry:
     """The event by which people enter, and what has to hold then."""
 
     event: str
-    if_: Condition = ALWAYS
+    when: Condition = ALWAYS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +203,7 @@ def enters(program: Program, event: str, facts: FactValues, *, entered_before: b
         return False
     if program.entry.event != event or leaves(program, facts):
         return False
-    return holds(program.entry.if_, facts)
+    return holds(program.entry.when, facts)
 
 
 def leaves(program: Program, facts: FactValues) -> bool:
@@ -254,29 +254,29 @@ def identity_of(program: str, user: str, occurrence: date | str) -> str:
 def _following(program: Program, step: Step | None, facts: FactValues) -> Step | None:
     if step is None:
         return None
-    to = next((branch.to for branch in step.branches if holds(branch.if_, facts)), step.then)
+    to = next((branch.to for branch in step.branches if holds(branch.when, facts)), step.then)
     return None if to is None else program.step(to)
 
 
-def _fits(test: Test, facts: FactValues) -> bool:
-    fact = facts.get(test.name)
-    if test.is_ is Is.UNKNOWN or test.is_ is Is.KNOWN:
-        return (fact is None) is (test.is_ is Is.UNKNOWN)
-    return fact is not None and test.value is not None and _compared(test.is_, fact, test.value)
+def _fits(test: Comparison, facts: FactValues) -> bool:
+    fact = facts.get(test.fact)
+    if test.how is How.UNKNOWN or test.how is How.KNOWN:
+        return (fact is None) is (test.how is How.UNKNOWN)
+    return fact is not None and test.value is not None and _compared(test.how, fact, test.value)
 
 
-def _compared(is_: Is, fact: Value, value: Value) -> bool:
+def _compared(how: How, fact: Value, value: Value) -> bool:
     """A comparison of known values; size only between numbers, and true is no number."""
-    match is_:
-        case Is.EQUAL:
+    match how:
+        case How.EQUAL:
             return _alike(fact, value)
-        case Is.NOT_EQUAL:
+        case How.NOT_EQUAL:
             return not _alike(fact, value)
         case _:
             if not (_is_number(fact) and _is_number(value)):
                 return False
             return (
-                float(fact) >= float(value) if is_ is Is.AT_LEAST else float(fact) <= float(value)
+                float(fact) >= float(value) if how is How.AT_LEAST else float(fact) <= float(value)
             )
 
 
