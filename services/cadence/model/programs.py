@@ -66,7 +66,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """Holds where every comparison of `every` does, one of `any_of` if there are some, none of `none`."""
+    """Holds where all of `every` do, one of `any_of` if it has some, and none of `none`."""
 
     every: tuple[Comparison, ...] = ()
     any_of: tuple[Comparison, ...] = ()
