@@ -1,36 +1,16 @@
 """The plan and a scheduler that lives through time say the same of any life."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.cadence.model.anchor import ZoneEvent
-from services.cadence.model.occurrences import Facts, Policy, Standing, plan
-from services.cadence.model.quiet import QuietHours
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import ZoneChain, ZoneKind, packaged
-from tests.anchors.live import SPACING, TICK, Life, Log, live
+from tests.anchors.compare import FIRST, PLACES, WEEKS, agree, planned
+from tests.anchors.live import SPACING, TICK, Life, Log
 
-DATABASE = packaged()
-# Far east and far west, both hemispheres' summer times, half and quarter hours, gaps at midnight.
-PLACES = (
-    "UTC",
-    "Asia/Seoul",
-    "America/New_York",
-    "America/Los_Angeles",
-    "Europe/London",
-    "Australia/Lord_Howe",
-    "Asia/Kathmandu",
-    "Africa/Cairo",
-    "Pacific/Kiritimati",
-    "Pacific/Apia",
-)
-ZONES = {name: DATABASE.zone(name) for name in PLACES}
-FIRST = datetime(2025, 2, 20, tzinfo=UTC)  # the clocks of America and Europe change soon after
-WEEKS = 9
 SOME_TICKS = WEEKS * 7 * 24 * 4
 
 ticks = st.integers(0, SOME_TICKS).map(lambda number: FIRST + TICK * number)
@@ -63,54 +43,7 @@ def lives(draw: st.DrawFn) -> Life:
     )
 
 
-def planned(life: Life, horizon: Span) -> Log:
-    found = plan(
-        Facts(
-            signed_up_at=life.signed_up_at,
-            known_at=life.known_at,
-            zones=ZoneChain(user=life.zone),
-            zone_events=[ZoneEvent(at, ZoneKind(kind), zone) for at, kind, zone in life.moves],
-            standing=Standing(
-                pauses=[Span(*pause) for pause in life.pauses],
-                churned_at=life.churned_at,
-                reactivated_at=life.reactivated_at,
-            ),
-        ),
-        Policy(
-            grace=life.grace,
-            spacing=SPACING,
-            quiet=None if life.quiet is None else QuietHours(*life.quiet),
-        ),
-        horizon,
-        DATABASE,
-        outages=[Span(*outage) for outage in life.outages],
-    )
-    sent = [
-        (each.send_at, each.late)
-        for each in found
-        if each.send_at is not None and each.send_at in horizon
-    ]
-    return Log(
-        sends=[at for at, _ in sent],
-        late=[at for at, late in sent if late],
-        skips=[(each.on, each.due_at, each.skip.value) for each in found if each.skip is not None],
-    )
-
-
-def agree(life: Life) -> None:
-    horizon = Span(FIRST, FIRST + timedelta(weeks=WEEKS))
-    # What is late at the end of the horizon is decided after it.
-    decided = horizon.ends_at + timedelta(weeks=12)
-    lived = live(life, decided, ZONES)
-
-    seen = planned(life, horizon)
-
-    assert seen.sends == [at for at in lived.sends if at in horizon]
-    assert seen.late == [at for at in lived.late if at in horizon]
-    assert sorted(seen.skips) == sorted(skip for skip in lived.skips if skip[1] in horizon)
-
-
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(lives())
 def test_the_plan_is_what_a_scheduler_does_that_lives_through_it(life: Life):
     agree(life)

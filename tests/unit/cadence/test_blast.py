@@ -1,6 +1,6 @@
 """The guard against writing to very many at once."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.unit.cadence.people import at
 START = at("2025-06-02T09:00Z")
 
 
-def minutes(*after: int) -> list:
+def minutes(*after: int) -> list[datetime]:
     return [START + timedelta(minutes=minute) for minute in after]
 
 
