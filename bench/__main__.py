@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from bench import consume, ingest, ledger, runtime
+from bench import cadence, consume, ingest, ledger, runtime
 from bench.figures import Comparison, as_json, show
 from bench.machine import facts
 from bench.running import NotMeasurable
@@ -66,9 +66,15 @@ def measure_ledger(*, quick: bool) -> Sequence[Comparison]:
     )
 
 
+def measure_cadence(*, quick: bool) -> Sequence[Comparison]:
+    """Messages: the plan, the choice of what is due, the hand-over."""
+    return cadence.compare(rounds=QUICK_ROUNDS if quick else ROUNDS, quick=quick, tell=tell)
+
+
 MEASURES: dict[str, tuple[str, Callable[..., Sequence[Comparison]]]] = {
     "ingest": ("Ingest: the edge's processor", measure_ingest),
     "consume": ("Consume: from Kafka to committed rollups", measure_consume),
+    "cadence": ("Cadence: messages from plan to provider", measure_cadence),
     "ledger": ("Ledger: reports, facts, late facts, a rebuild", measure_ledger),
     "runtime": ("Runtime: what exactly once costs", measure_runtime),
 }

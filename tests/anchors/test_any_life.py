@@ -50,7 +50,7 @@ def test_the_plan_is_what_a_scheduler_does_that_lives_through_it(life: Life):
 
 
 @pytest.mark.slow
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(lives())
 def test_the_plan_is_what_a_scheduler_does_in_very_many_lives(life: Life):
     agree(life)
