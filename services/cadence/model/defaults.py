@@ -1,4 +1,4 @@
-"""The programs that a workspace has from its first day (M9, M10, M12, J11, J22, N27).
+"""The programs that a workspace has from its first day (M9, M10, M12, J11, J17, J22, N27).
 
 Their texts, in Korean and English, are the default templates of the same ids.
 """
@@ -28,6 +28,7 @@ RENEWAL_DUE = "contract.renewal_due.v1"
 STAGE_CHANGED = "cadence.stage_changed.v1"
 ONBOARDED = "account.onboarded.v1"
 BAND_CHANGED = "health.band_changed.v1"
+CLASS_CHANGED = "nps.class_changed.v1"
 REQUEST_CHANGED = "nps.request_changed.v1"
 
 WRITTEN = (Channel.EMAIL, Channel.IN_APP)
@@ -257,6 +258,36 @@ REQUEST_DONE = Program(
     ),
 )
 
+
+def _after_answer(nps_class: str, name: str, stages: tuple[Stage, ...]) -> Program:
+    """What somebody is told who is now in the class, once each time he enters it (J17)."""
+    in_it = Comparison(fact="nps_class", value=nps_class)
+    return Program(
+        id=f"nps-{nps_class}",
+        name=name,
+        pillar=Pillar.SUPPORT,
+        purpose=Purpose.NPS,
+        topic="nps",
+        stages=stages,
+        entry=Entry(event=CLASS_CHANGED, when=Condition(every=(in_it,))),
+        ends_if=Condition(none=(in_it,)),
+        repeats=True,
+        steps=(
+            Step(
+                id=f"nps-{nps_class}",
+                template=f"nps-{nps_class}",
+                rhythm=Rhythm.AFTER,
+                wait=timedelta(days=1),
+                channels=WRITTEN,
+            ),
+        ),
+    )
+
+
+DETRACTOR = _after_answer("detractor", "Say sorry, and offer to talk", (Stage.REVIEW,))
+PASSIVE = _after_answer("passive", "Ask directly what was missing", (Stage.REVIEW,))
+PROMOTER = _after_answer("promoter", "Thank, and ask whom else it would help", (Stage.ADVOCACY,))
+
 PROGRAMS = (
     WELCOME,
     PAYMENT_GUIDE,
@@ -268,6 +299,9 @@ PROGRAMS = (
     NEWSLETTER,
     RENEWAL_NOTICE,
     REQUEST_DONE,
+    DETRACTOR,
+    PASSIVE,
+    PROMOTER,
 )
 # Written by other parts than programs: surveys ask for them.
 SURVEY_TEMPLATES = ("nps-invitation", "nps-reminder")

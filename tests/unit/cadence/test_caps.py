@@ -1,8 +1,12 @@
 """Caps: what is counted, who goes first, and what becomes of the loser (2.11)."""
 
+from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.cadence.model.caps import CapRule, Caps, Claim, Held, Purpose, Rank, held, rank_of
 from tests.unit.cadence.people import DATABASE, at
@@ -150,3 +154,45 @@ def test_a_message_is_no_rival_of_its_own():
 def test_a_cap_that_lets_nothing_through_is_refused(most: int):
     with pytest.raises(ValueError, match="nothing"):
         Caps(per_day=most)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 14 * 24 * 4), st.sampled_from(list(Purpose))),
+        min_size=1,
+        max_size=25,
+    )
+)
+def test_whatever_comes_no_cap_is_ever_broken_but_by_deadlines(
+    wishes: list[tuple[int, Purpose]],
+):
+    caps = Caps(per_day=2, per_week=5, spacing=timedelta(hours=4))
+    start = at("2025-06-02T00:00Z")
+    waiting = [
+        Claim(f"m{number}", start + timedelta(minutes=15 * quarter), purpose)
+        for number, (quarter, purpose) in enumerate(wishes)
+    ]
+    sent: list[Claim] = []
+    for _ in range(1000):
+        if not waiting:
+            break
+        waiting.sort(key=lambda each: each.at)
+        first = waiting.pop(0)
+        lost = held(first, sent=sent, planned=waiting, caps=caps, zone=SEOUL)
+        if lost is None:
+            sent.append(first)
+        elif lost.deferred_to is not None:
+            assert lost.deferred_to > first.at
+            waiting.append(first._replace(at=lost.deferred_to))
+
+    held_back = [each for each in sent if each.rank is not Rank.DEADLINE]
+    days = Counter(each.at.astimezone(SEOUL).date() for each in held_back)
+    weeks = Counter(each.at.astimezone(SEOUL).isocalendar()[:2] for each in held_back)
+    assert max(days.values(), default=0) <= 2
+    assert max(weeks.values(), default=0) <= 5
+    assert all(
+        later.at - earlier.at >= caps.spacing
+        for earlier, later in pairwise(sent)
+        if later.rank is not Rank.DEADLINE
+    )

@@ -204,3 +204,18 @@ def test_an_announcement_stops_with_the_first_use():
     assert not leaves(announced, {"used:announced": 0})
     assert leaves(announced, {"used:announced": 1})
     assert all(step.wait >= timedelta() for step in announced.steps)
+
+
+@pytest.mark.parametrize("nps_class", ["detractor", "passive", "promoter"])
+def test_each_class_of_answers_is_followed_up_in_its_own_way(nps_class: str):
+    event, now = "nps.class_changed.v1", {"nps_class": nps_class}
+
+    entered = [
+        program.id
+        for program in defaults.PROGRAMS
+        if enters(program, event, now, entered_before=True)
+    ]
+
+    assert entered == [f"nps-{nps_class}"]
+    program = next(each for each in defaults.PROGRAMS if each.id == f"nps-{nps_class}")
+    assert leaves(program, {"nps_class": "another"})
