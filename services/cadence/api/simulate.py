@@ -30,7 +30,7 @@ router = APIRouter()
 # Years that zones have rules for and calendars do not end in.
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-LONGEST_HORIZON = timedelta(days=50 * 366)  # bounds the work of one request
+LONGEST_HORIZON = timedelta(days=30 * 366)  # bounds the work of one request
 MOST = 500  # spans, or zone events, of one request
 LONGEST_GRACE_HOURS = 366 * 24
 
@@ -117,13 +117,13 @@ class CadenceFacts(_Body):
     )
     churned_at: Instant | None = Field(default=None, description="Nothing goes at or after it.")
     reactivated_at: Instant | None = Field(default=None, description="Until then.")
-    horizon: SpanBody = Field(description="The span that is asked for; at most 50 years.")
+    horizon: SpanBody = Field(description="The span that is asked for; at most 30 years.")
 
     @model_validator(mode="after")
     def has_a_bounded_horizon(self) -> Self:
         """Refuse a horizon that would take long to go through."""
         if self.horizon.to - self.horizon.from_ > LONGEST_HORIZON:
-            raise ValueError("horizon: at most 50 years")
+            raise ValueError("horizon: at most 30 years")
         return self
 
     def facts(self) -> Facts:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 from services.cadence.model.anchor import ZoneEvent
 from services.cadence.model.occurrences import Facts, Occurrence, Policy, Standing, plan
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import Tzdata, ZoneChain, ZoneKind, packaged
+from services.cadence.model.zones import Tzdata, ZoneChain, ZoneKind, database_in, packaged
 
 DATABASE = packaged()
 SEOUL = "Asia/Seoul"
@@ -63,6 +65,21 @@ def sends(found: Iterable[Occurrence]) -> list[str]:
 def skips(found: Iterable[Occurrence]) -> list[tuple[str, str]]:
     """The civil date and the reason of everything that is not sent."""
     return [(str(each.on), str(each.skip)) for each in found if each.skip is not None]
+
+
+def database_of_2025(below: Path) -> Tzdata:
+    """The shipped database as 2025b had Vancouver: with the winter time that it gave up in 2026.
+
+    Los Angeles still has the clock that Vancouver had.
+    """
+    directory = below / "zoneinfo"
+    copytree(DATABASE.directory, directory)
+    america = directory / "America"
+    (america / "Vancouver").write_bytes((america / "Los_Angeles").read_bytes())
+    source = directory / "tzdata.zi"
+    _, _, rest = source.read_text().partition("\n")
+    source.write_text(f"# version 2025b\n{rest}")
+    return database_in(directory)
 
 
 def _text(instant: datetime) -> str:

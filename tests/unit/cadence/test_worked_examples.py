@@ -9,12 +9,13 @@ import whenever
 from whenever import PlainDateTime
 
 from services.cadence.model.occurrences import Facts, Occurrence
-from services.cadence.model.zones import ZoneChain, database_in, packaged, resolved
+from services.cadence.model.zones import ZoneChain, packaged, resolved
 from tests.unit.cadence.people import (
     DATABASE,
     LOS_ANGELES,
     SEOUL,
     at,
+    database_of_2025,
     moved,
     person,
     planned,
@@ -100,16 +101,15 @@ def test_the_referee_resolves_each_example_alike(zone: str, local: str, on: str,
     assert judged == at(instant)
 
 
-def test_vancouver_is_due_an_hour_later_by_the_older_database():
-    older = Path("/usr/share/zoneinfo")
-    if not (older / "tzdata.zi").is_file() or database_in(older).version >= "2026":
-        pytest.skip("this machine has no older database beside the one shipped")
-    database = database_in(older)
+def test_vancouver_is_due_an_hour_later_by_the_database_before(tmp_path: Path):
     facts = signed_up_weeks_before("2026-11-03", "09:00", "America/Vancouver")
+    november = ("2026-11-03T00:00Z", "2026-11-04T00:00Z")
 
-    found = planned(facts, "2026-11-03T00:00Z", "2026-11-04T00:00Z", database=database)
+    before = planned(facts, *november, database=database_of_2025(tmp_path))
+    now = planned(facts, *november)
 
-    assert sends(found) == ["2026-11-03T17:00Z"]
+    assert (sends(before), sends(now)) == (["2026-11-03T17:00Z"], ["2026-11-03T16:00Z"])
+    assert [each.on for each in before] == [each.on for each in now]
 
 
 def test_whoever_moves_from_seoul_to_los_angeles_keeps_the_wall_clock_and_gets_no_second_one():
