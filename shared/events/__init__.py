@@ -6,10 +6,10 @@
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType, ModuleType
 
-from shared.events import cadence, ingest, metrics, runtime
+from shared.events import cadence, ingest, metrics, nps, runtime
 from shared.events.base import Event, Topic
 
-PRODUCERS: tuple[ModuleType, ...] = (ingest, cadence, metrics)
+PRODUCERS: tuple[ModuleType, ...] = (ingest, cadence, metrics, nps)
 
 
 def _declared_events() -> Iterator[type[Event]]:

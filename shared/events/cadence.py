@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from shared.events.base import Event, Topic
 
@@ -286,3 +286,49 @@ class StageChanged(Event, frozen=True, kw_only=True, omit_defaults=True, rename=
     to: Annotated[str, Meta(description="As `from`.")]
     because: Annotated[str, Meta(description="The fact that moved it.")]
     at: At
+
+
+class TouchLogged(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Published for every contact with an account, whoever told of it: the one that others read."""
+
+    type: ClassVar[str] = "cadence.touch_logged.v1"
+    topic: ClassVar[Topic] = WORK
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "contact": "t-1",
+            "kind": "call",
+            "direction": "out",
+            "by": "kim@vendor.example",
+            "at": "2025-02-10T01:00:00Z",
+            "user": "u-42",
+            "human": True,
+        },
+    )
+
+    contact: Annotated[str, Meta(description="Its id.")]
+    kind: Annotated[str, Meta(description="call, meeting, personal_mail or chat")]
+    direction: Annotated[str, Meta(description="in or out")]
+    by: Annotated[str, Meta(description="Staff e-mail.")]
+    at: At
+    human: Annotated[bool, Meta(description="A person spoke to a person: no ritual mail (C9).")]
+    role: str | None = None
+    quality: Annotated[str | None, Meta(description="ritual or tailored")] = None
+    user: Annotated[str | None, Meta(description="The person; absent: the account at large.")] = (
+        None
+    )
+    personal: Annotated[Raw | UnsetType, Meta(description="notes, in the caller's words.")] = UNSET
+
+
+class OwnerChanged(Event, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}):
+    """Published when an account gets another owner."""
+
+    type: ClassVar[str] = "cadence.owner_changed.v1"
+    topic: ClassVar[Topic] = WORK
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"from": "ana@vendor.example", "to": "kim@vendor.example", "by": "lead@vendor.example"},
+    )
+
+    from_: Annotated[str | None, Meta(description="Staff e-mail; absent: nobody's.")] = None
+    to: Annotated[str, Meta(description="Staff e-mail.")]
+    by: Annotated[str, Meta(description="Who said so.")]
+    override: Annotated[bool | None, Meta(description="Against the rule that assigns.")] = None

@@ -204,6 +204,34 @@ class UserAliased(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
     previous_id: str
 
 
+class UserRemoved(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when a person is no longer a seat of the account."""
+
+    type: ClassVar[str] = "user.removed.v1"
+    topic: ClassVar[Topic] = ACCOUNTS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = ({"user": "u-42", "reason": "left"},)
+
+    reason: str | None = None
+
+
+class UserConsentChanged(
+    InboundEvent, frozen=True, kw_only=True, omit_defaults=True, rename={"about": "topic"}
+):
+    """Published when a product says that a person may, or may not, be written to."""
+
+    type: ClassVar[str] = "user.consent_changed.v1"
+    topic: ClassVar[Topic] = ACCOUNTS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"user": "u-42", "topic": "nps", "granted": False},
+    )
+
+    about: Annotated[
+        str, Meta(min_length=1, max_length=200, description="Topic of messages, or all.")
+    ]
+    granted: bool
+    channel: Annotated[str | None, Meta(description="The one meant; absent: every one.")] = None
+
+
 class AccountUpserted(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
     """Published for every group call. Only the fields it names change; its user is a member."""
 
@@ -412,6 +440,35 @@ class PaymentDisputed(_Payment, frozen=True, kw_only=True, omit_defaults=True):
     examples: ClassVar[tuple[dict[str, Any], ...]] = (
         {"payment": "ch_1", "amount": "33000", "currency": "KRW", "reason": "fraudulent"},
     )
+
+
+class FeedbackReceived(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """Published when somebody has said something of the product, also in public (N40)."""
+
+    type: ClassVar[str] = "feedback.received.v1"
+    topic: ClassVar[Topic] = INTERACTIONS
+    examples: ClassVar[tuple[dict[str, Any], ...]] = (
+        {
+            "user": "u-42",
+            "feedback": "f-1",
+            "kind": "public_review",
+            "rating": 2.0,
+            "source": "a review site",
+            "personal": {"text": "Nobody answered me for a week."},
+        },
+    )
+
+    feedback: Annotated[str, Meta(min_length=1, max_length=200, description="Its id.")]
+    kind: Annotated[
+        str,
+        Meta(
+            pattern="^(complaint|request|praise|public_review|return)$",
+            description="complaint, request, praise, public_review or return",
+        ),
+    ]
+    rating: Annotated[float | None, Meta(description="As given, on the source's scale.")] = None
+    feature: Annotated[str | None, Meta(description="The feature that it speaks of.")] = None
+    source: Annotated[str | None, Meta(description="Where it was said.")] = None
 
 
 class ExternalReceived(InboundEvent, frozen=True, kw_only=True, omit_defaults=True):

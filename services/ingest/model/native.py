@@ -18,10 +18,13 @@ from shared.events.ingest import (
     ContractCancelled,
     ContractUpserted,
     DealClosed,
+    FeedbackReceived,
     PaymentDisputed,
     PaymentFailed,
     PaymentRefunded,
     PaymentSucceeded,
+    UserConsentChanged,
+    UserRemoved,
 )
 from shared.events.refusals import EventRefused, SchemaViolation
 
@@ -50,10 +53,16 @@ TYPES: Mapping[str, type[Event]] = {
         PaymentFailed,
         PaymentRefunded,
         PaymentDisputed,
+        FeedbackReceived,
+        UserRemoved,
+        UserConsentChanged,
     )
 }
 # What is agreed with an account is nothing without it; a payment may come before it is known.
 OF_AN_ACCOUNT = frozenset({DealClosed, ContractUpserted, ContractCancelled, ConcessionGranted})
+OF_A_PERSON = frozenset({UserRemoved, UserConsentChanged})
+# A person's own words stand in `personal`, and nowhere else.
+OWN_WORDS: Mapping[type[Event], Mapping[str, str]] = {FeedbackReceived: {"text": "text"}}
 
 _encode = msgspec.json.Encoder().encode
 _text = msgspec.json.Decoder(str).decode
@@ -73,7 +82,11 @@ def read(
     """
     if account is None and kind in OF_AN_ACCOUNT:
         raise SchemaViolation(f"{kind.type} needs an account: send it as context.groupId")
-    rest, private = personal.parted(traits.without_null(sent), personal.PERSONAL_PROPERTIES)
+    if user is None and kind in OF_A_PERSON and "user" not in sent:
+        raise SchemaViolation(f"{kind.type} needs a user")
+    names = {**personal.PERSONAL_PROPERTIES, **OWN_WORDS.get(kind, {})}
+    rest, private = personal.parted(traits.without_null(sent), names)
+    private = {**_personal(rest.pop("personal", None)), **private}
     if kind is DealClosed and "icp_score" not in rest:
         raise IcpScoreRequired("a deal needs icp_score, 0 to 100: how well the account fits")
     if "currency" in rest:
@@ -88,6 +101,14 @@ def read(
         return Native(msgspec.json.decode(data, type=kind), Raw(data))
     except msgspec.DecodeError as error:
         raise SchemaViolation(f"{kind.type}: {error}") from error
+
+
+def _personal(sent: Raw | None) -> Fields:
+    """What was already sent apart."""
+    try:
+        return {} if sent is None else personal.fields_of(sent)
+    except msgspec.DecodeError as error:
+        raise SchemaViolation(f"personal: {error}") from error
 
 
 def _currency(sent: Raw) -> Raw:

@@ -10,9 +10,12 @@ from shared.events.ingest import (
     ContractCancelled,
     ContractUpserted,
     DealClosed,
+    FeedbackReceived,
     OnboardingFee,
     PaymentFailed,
     UsageTracked,
+    UserConsentChanged,
+    UserRemoved,
 )
 from tests.unit.ingest.builders import data_of, only, refusal, track
 
@@ -199,3 +202,45 @@ def test_concession_with_a_wrong_field_is_refused(wrong: dict[str, Any]):
 
 def test_name_that_only_looks_alike_is_use_of_the_product():
     assert type(only(said("contract upserted", CONTRACT)).event) is UsageTracked
+
+
+def test_words_of_feedback_stand_in_personal_alone():
+    fields = {"feedback": "f-1", "kind": "public_review", "rating": 2, "text": "Nobody answered."}
+
+    event = only(said("feedback.received", fields))
+
+    assert event.topic == "ingest.interactions.v1"
+    assert isinstance(event.event, FeedbackReceived)
+    assert data_of(event) == {
+        "feedback": "f-1",
+        "kind": "public_review",
+        "rating": 2,
+        "user": "u-1",
+        "personal": {"text": "Nobody answered."},
+    }
+
+
+def test_words_sent_in_personal_stay_there():
+    fields = {"feedback": "f-1", "kind": "praise", "personal": {"text": "Thank you."}}
+
+    assert data_of(only(said("feedback.received", fields)))["personal"] == {"text": "Thank you."}
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "rant"}, {"feedback": ""}, {"personal": "words"}])
+def test_feedback_with_a_wrong_field_is_refused(wrong: dict[str, Any]):
+    fields = {"feedback": "f-1", "kind": "praise"} | wrong
+
+    assert refusal(said("feedback.received", fields)) == "schema_violation"
+
+
+def test_consent_names_its_topic():
+    event = only(said("user.consent_changed", {"topic": "nps", "granted": False})).event
+
+    assert event == UserConsentChanged(user="u-1", about="nps", granted=False)
+
+
+def test_removal_speaks_of_a_person_in_an_account():
+    event = only(said("user.removed", {}))
+
+    assert event.event == UserRemoved(user="u-1")
+    assert event.envelope.subject == "acme-inc"
