@@ -14,6 +14,7 @@ from services.metrics.api import (
     movements,
     points,
     reconciliations,
+    refused,
     restatements,
     settings,
 )
@@ -26,6 +27,7 @@ for part in (
     cohorts,
     bridge,
     restatements,
+    refused,
     closed,
     accounts,
     agreements,

@@ -1,6 +1,6 @@
 """Route of one account: what it is worth, what is agreed and at risk, and the facts behind it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Path, Request
@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import ViewBody, view_fields
 from services.metrics.api.parameters import AsOf, KnownAt, Snapshot, as_of_or_now, known_at_of
+from services.metrics.api.refused import RefusedBody
 from services.metrics.model.calendar import month_at
 from services.metrics.model.committed import committed
 from services.metrics.model.identity import FactName
-from services.metrics.model.knowledge import unresolved_at
+from services.metrics.model.knowledge import END_OF_TIME, refused_at, unresolved_at
 from services.metrics.model.money import Amounts, shown, worth
 from services.metrics.model.timeline import amounts_at, first_paid_at, past_due_at
 from services.metrics.store import reports, steps
@@ -21,9 +22,6 @@ from shared.auth import Reading
 from shared.http import NotFound, Problem
 
 router = APIRouter()
-
-
-END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class AccountUnknown(NotFound):
@@ -54,6 +52,9 @@ class AccountBody(ViewBody):
     unresolved: list[str] = Field(
         description="Provider's objects that a state names and nobody has told yet."
     )
+    refused: list[RefusedBody] = Field(
+        description="Facts that count nowhere: their subscription is another account's."
+    )
 
 
 @router.get(
@@ -80,6 +81,7 @@ async def get_account(
     if account not in known or not known[account].states:
         raise AccountUnknown(f"account {account!r} has no billing fact in this workspace")
     at = as_of_or_now(as_of, request)
+    known_by = view.known_at or END_OF_TIME
     month = month_at(at, view.zone)
     return AccountBody(
         **view_fields(view, known_until),
@@ -98,7 +100,12 @@ async def get_account(
             )
             for step in timeline
         ],
-        unresolved=sorted(unresolved_at(known[account], view.known_at or END_OF_TIME)),
+        unresolved=sorted(unresolved_at(known[account], known_by)),
+        refused=[
+            RefusedBody.of(each)
+            for each in refused_at(known[account], known_by)
+            if each.account == account
+        ],
     )
 
 

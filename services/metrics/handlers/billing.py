@@ -3,16 +3,14 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from services.metrics.handlers.booking import Touch, Touches, rebook, touch
 from services.metrics.handlers.publishing import publish
 from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import (
-    Alias,
     Place,
     StateRecord,
-    account_of_customer,
     homes_of,
     named_in,
     standing_of,
@@ -20,21 +18,15 @@ from services.metrics.model.knowledge import (
 from services.metrics.model.objects import NO_OBJECTS
 from services.metrics.model.state import PricedState, priced
 from services.metrics.store import accounts, facts
+from services.metrics.store.claimants import Claim, append_claims
 from services.metrics.store.facts import NewRecord
 from services.metrics.store.ledger import add_repeats, load_ledger
 from shared.bus.handlers import Batch
 from shared.db import Tx
-from shared.errors import PermanentError
 from shared.events.base import Caused, Received
 from shared.events.billing import AnyFact, ProviderObject, SubscriptionState, Void
 from shared.events.facts import fact_of
 from shared.events.ingest import BillingFactRecorded
-
-
-class SubscriptionMoved(PermanentError):
-    """A subscription is said to be of another account than before: which one pays is unclear."""
-
-    code: ClassVar[str] = "subscription_moved"
 
 
 async def facts_recorded(tx: Tx, batch: Batch) -> Sequence[Caused]:
@@ -76,12 +68,22 @@ async def _book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequenc
     names = {record.name for record in records}
     before = await facts.list_known(tx, workspace, names)
     await facts.append_records(tx, workspace, records)
+    await append_claims(tx, workspace, _claims(records))
     await add_repeats(tx, workspace, len(records) - len(names - before))
     repeated = _repeated(records, before)
     saying = await _told_apart(tx, workspace, records, repeated)
     touched = await _touched(tx, workspace, saying)
     rebooked = await rebook(tx, ledger, touched.touches, touched.learned)
     return await publish(tx, workspace, rebooked, now=max(record.appended_at for record in records))
+
+
+def _claims(records: Iterable[NewRecord]) -> set[Claim]:
+    """Whose the subscriptions are said to be, also by records that do not stand."""
+    return {
+        Claim(record.fact.subscription, record.fact.account)
+        for record in records
+        if isinstance(record.fact, SubscriptionState)
+    }
 
 
 def _repeated(records: Iterable[NewRecord], before: Collection[FactName]) -> set[FactName]:
@@ -161,14 +163,20 @@ async def _touch_by_states(
     if not states:
         return {}
     aliases = await accounts.list_aliases(tx, workspace, {state.account for _, state in states})
-    await _refuse_moved(tx, workspace, [state for _, state in states], aliases)
     voided = await facts.list_voided(tx, workspace, {record.name for record, _ in states})
     learned: defaultdict[str, list[StateRecord]] = defaultdict(list)
     for record, state in states:
         for account in homes_of(state.account, aliases):
             touch(touches, account, Touch(record.recorded_at, record.event))
         learned[state.account].append(
-            StateRecord(record.name, state.account, record.recorded_at, record.priced, state)
+            StateRecord(
+                record.name,
+                state.account,
+                record.recorded_at,
+                record.place,
+                record.priced,
+                state,
+            )
         )
     named = {alias.customer for alias in aliases} | {alias.account for alias in aliases}
     return {
@@ -191,21 +199,3 @@ async def _naming(tx: Tx, workspace: str, object_ids: set[str]) -> set[str]:
     """The accounts whose states name these objects, or discounts of these coupons."""
     discounts = await facts.list_discounts_of(tx, workspace, object_ids)
     return await facts.list_accounts_naming(tx, workspace, object_ids | discounts)
-
-
-async def _refuse_moved(
-    tx: Tx, workspace: str, states: Sequence[SubscriptionState], aliases: Sequence[Alias]
-) -> None:
-    """Raise SubscriptionMoved where a subscription was another account's before."""
-    owners = await facts.save_owners(
-        tx, workspace, {state.subscription: state.account for state in reversed(states)}
-    )
-    for state in states:
-        owner = owners[state.subscription]
-        if state.account != owner and account_of_customer(
-            state.account, aliases
-        ) != account_of_customer(owner, aliases):
-            raise SubscriptionMoved(
-                f"subscription {state.subscription!r} is of account {owner!r},"
-                f" fact {state.id!r} says {state.account!r}"
-            )

@@ -4,6 +4,7 @@ Whoever calls holds the ledger of the workspace.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -18,13 +19,14 @@ from services.metrics.model.knowledge import (
     StateRecord,
     appended_to,
     cause_at,
+    homes_of,
     versions_of,
 )
 from services.metrics.model.movements import jumps_from
 from services.metrics.model.restated import Cause
 from services.metrics.model.tally import EMPTY, Tally, tallies_of_jumps
 from services.metrics.model.timeline import Step, Timeline, currencies_of, in_common
-from services.metrics.store import accounts, rollups, steps
+from services.metrics.store import accounts, claimants, rollups, steps
 from services.metrics.store.accounts import Account, Kept
 from services.metrics.store.knowledge import get_knowledge
 from services.metrics.store.ledger import Ledger
@@ -79,12 +81,38 @@ async def rebook(
 
     Those that changed.
     """
-    listed = sorted(touches)
+    rivals = await _rivals(tx, ledger, touches)
+    every = dict(touches)
+    for account, how in rivals.items():
+        touch(every, account, how)
+    alone = {account: states for account, states in learned.items() if account not in rivals}
+    listed = sorted(every)
     rebooked: list[Rebooked] = []
     for start in range(0, len(listed), ACCOUNTS_AT_ONCE):
-        chunk = {account: touches[account] for account in listed[start : start + ACCOUNTS_AT_ONCE]}
-        rebooked += await _rebook_chunk(tx, ledger, chunk, learned)
+        chunk = {account: every[account] for account in listed[start : start + ACCOUNTS_AT_ONCE]}
+        rebooked += await _rebook_chunk(tx, ledger, chunk, alone)
     return rebooked
+
+
+async def _rivals(tx: Tx, ledger: Ledger, touches: Mapping[str, Touch]) -> Touches:
+    """All accounts that claim a subscription which a touched one claims too: what is learned of
+    one may decide whose it is.
+    """
+    claims = await claimants.list_claims(tx, ledger.workspace, touches)
+    if not claims:
+        return {}
+    claiming = {claim.account for claim in claims}
+    aliases = await accounts.list_aliases(tx, ledger.workspace, claiming)
+    by_subscription: defaultdict[str, set[str]] = defaultdict(set)
+    for subscription, account in claims:
+        by_subscription[subscription].add(account)
+    rivals: Touches = {}
+    for claimed_by in by_subscription.values():
+        how = min(touches[account] for account in claimed_by if account in touches)
+        for account in claimed_by:
+            for home in homes_of(account, aliases):
+                touch(rivals, home, how)
+    return rivals
 
 
 async def _rebook_chunk(

@@ -33,9 +33,9 @@ def continuation_of(knowledge: Knowledge, timeline: Timeline) -> Continuation | 
 
     A trial may keep what was paid before it (P04), which its own state does not tell.
     """
-    if knowledge.voids or knowledge.aliases or knowledge.objects or not knowledge.states:
+    if knowledge.voids or knowledge.aliases or knowledge.objects or knowledge.contested:
         return None
-    if any(record.priced is None for record in knowledge.states):
+    if not knowledge.states or any(record.priced is None for record in knowledge.states):
         return None
     learned_at = max(record.recorded_at for record in knowledge.states)
     latest = _latest(states_at(knowledge, learned_at))

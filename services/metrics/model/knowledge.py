@@ -4,7 +4,7 @@ A set of records, never a list: whatever order they come in, the same is known (
 timeline as of an instant is folded from what was recorded up to then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -35,6 +35,7 @@ from shared.events.billing import (
 from shared.events.facts import content_digest, fact_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 ALIASED_SOURCE = "stripe"  # events.md 4: its customer ids are mapped to accounts
 
 
@@ -63,8 +64,25 @@ class StateRecord(NamedTuple):
     name: FactName
     account: str
     recorded_at: datetime
+    place: Place
     priced: PricedState | None
     state: SubscriptionState | None
+
+    @property
+    def subscription(self) -> str:
+        """Whose state it is."""
+        return self._told.subscription
+
+    @property
+    def effective_at(self) -> datetime:
+        """From when on it is true."""
+        return self._told.effective_at
+
+    @property
+    def _told(self) -> PricedState | SubscriptionState:
+        told = self.priced or self.state
+        assert told is not None, self.name
+        return told
 
 
 class VoidRecord(NamedTuple):
@@ -99,6 +117,10 @@ class Knowledge:
     account: str
     states: Sequence[StateRecord]
     """Sent for the account, or for a customer that some event called this account."""
+    contested: frozenset[str] = frozenset()
+    """Those of its subscriptions that were said to be of other accounts too."""
+    rivals: Sequence[StateRecord] = ()
+    """The states of these that were sent for others."""
     voids: Sequence[VoidRecord] = ()
     objects: Sequence[ObjectRecord] = ()
     aliases: Sequence[Alias] = ()
@@ -127,7 +149,7 @@ def appended_to(
     So it is as a rule, and then one fold tells every version: each state adds its step from its
     record time on, and nothing that was believed ceases to be. None where it is not so.
     """
-    if knowledge.voids or knowledge.aliases or knowledge.objects:
+    if knowledge.voids or knowledge.aliases or knowledge.objects or knowledge.contested:
         return None
     learned = [record for record in knowledge.states if record.recorded_at >= since]
     known_from = recorded_in_order(learned)
@@ -187,17 +209,82 @@ def timeline_at(knowledge: Knowledge, known_at: datetime) -> tuple[Step, ...]:
 
 def states_at(knowledge: Knowledge, known_at: datetime) -> list[PricedState]:
     """The account's states that counted by then, with what they were worth by then."""
-    gone = voided(record.void for record in knowledge.voids if record.recorded_at <= known_at)
-    aliases = [alias for alias in knowledge.aliases if alias.recorded_at <= known_at]
-    standing = [
-        record
-        for record in knowledge.states
-        if record.recorded_at <= known_at
-        and record.name not in gone
-        and home_of(record, aliases) == knowledge.account
+    gone = _gone(knowledge, known_at)
+    standing, owners = _claimed(knowledge, known_at, gone)
+    own = [
+        each.record
+        for each in standing
+        if each.home == knowledge.account
+        and owners.get(each.record.subscription, each.home) == each.home
     ]
     described = [record for record in knowledge.objects if record.name not in gone]
-    return list(_priced(standing, described, known_at))
+    return list(_priced(own, described, known_at))
+
+
+class Refused(NamedTuple):
+    """A state that counts nowhere: its subscription was `owner`'s before it was said `account`'s.
+
+    `sent_for`: the account or customer that the fact itself names.
+    """
+
+    name: FactName
+    subscription: str
+    sent_for: str
+    account: str
+    owner: str
+
+
+def refused_at(knowledge: Knowledge, known_at: datetime) -> list[Refused]:
+    """The states among those of the account that did not count by then, by name."""
+    standing, owners = _claimed(knowledge, known_at, _gone(knowledge, known_at))
+    return sorted(
+        Refused(record.name, record.subscription, record.account, home, owner)
+        for record, home in standing
+        if (owner := owners.get(record.subscription, home)) != home
+    )
+
+
+class Homed(NamedTuple):
+    """A state that is not void, and the account that it belongs to."""
+
+    record: StateRecord
+    home: str
+
+
+def _claimed(
+    knowledge: Knowledge, known_at: datetime, gone: Collection[FactName]
+) -> tuple[list[Homed], dict[str, str]]:
+    """The states that stand, and whose the subscriptions are that several accounts name.
+
+    A subscription is of the account that was said first to have it, by record time and then by the
+    place in the log: what arrived first is no information. Voiding a claim gives it up.
+    """
+    aliases = [alias for alias in knowledge.aliases if alias.recorded_at <= known_at]
+
+    def standing(records: Iterable[StateRecord]) -> list[Homed]:
+        return [
+            Homed(record, home_of(record, aliases))
+            for record in records
+            if record.recorded_at <= known_at and record.name not in gone
+        ]
+
+    own = standing(knowledge.states)
+    if not knowledge.contested:
+        return own, {}
+    claims = [*own, *standing(knowledge.rivals)]
+    owners: dict[str, str] = {}
+    for record, home in sorted(claims, key=lambda claim: _age(claim.record)):
+        owners.setdefault(record.subscription, home)
+    return own, owners
+
+
+def _age(record: StateRecord) -> tuple[datetime, Place]:
+    return record.recorded_at, record.place
+
+
+def _gone(knowledge: Knowledge, known_at: datetime) -> frozenset[FactName]:
+    """The facts that were withdrawn by then."""
+    return voided(record.void for record in knowledge.voids if record.recorded_at <= known_at)
 
 
 def _priced(
@@ -212,8 +299,9 @@ def _priced(
 
 
 def learned_at(knowledge: Knowledge, at: datetime) -> list[FactName]:
-    """The facts of the account, with voids and objects, that were recorded at `at`."""
-    states = [record.name for record in knowledge.states if record.recorded_at == at]
+    """The facts that speak of the account, with voids, objects and others' claims, of `at`."""
+    claims = chain(knowledge.states, knowledge.rivals)
+    states = [record.name for record in claims if record.recorded_at == at]
     voids = [name_of(record.void) for record in knowledge.voids if record.recorded_at == at]
     objects = [record.name for record in knowledge.objects if record.recorded_at == at]
     return sorted({*states, *voids, *objects})
@@ -236,9 +324,7 @@ def cause_at(knowledge: Knowledge, at: datetime) -> Cause:
 
 def _instant(record: StateRecord) -> tuple[str, datetime]:
     """Of which instant of which subscription a state tells."""
-    told = record.priced or record.state
-    assert told is not None, record.name
-    return told.subscription, told.effective_at
+    return record.subscription, record.effective_at
 
 
 def unresolved_at(knowledge: Knowledge, known_at: datetime) -> set[str]:

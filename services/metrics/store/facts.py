@@ -340,31 +340,6 @@ async def count_beyond_first(tx: Tx, workspace: str, *, known_at: datetime) -> i
     return int(found.beyond)
 
 
-async def save_owners(tx: Tx, workspace: str, accounts: Mapping[str, str]) -> dict[str, str]:
-    """The account of each subscription: the one that has it, else the one that is given."""
-    listed = sorted(accounts)
-    await tx.execute(
-        text(
-            "INSERT INTO subscription (workspace, subscription, account)"
-            " SELECT :workspace, subscription, account FROM"
-            " unnest(CAST(:subscriptions AS text[]), CAST(:accounts AS text[]))"
-            " AS u(subscription, account) ON CONFLICT DO NOTHING"
-        ),
-        {
-            "workspace": workspace,
-            "subscriptions": listed,
-            "accounts": [accounts[subscription] for subscription in listed],
-        },
-    )
-    found = await rows(
-        tx,
-        "SELECT subscription, account FROM subscription WHERE workspace = :workspace"
-        " AND subscription = ANY(CAST(:subscriptions AS text[]))",
-        {"workspace": workspace, "subscriptions": listed},
-    )
-    return {row.subscription: row.account for row in found}
-
-
 def _names(names: Sequence[FactName]) -> dict[str, list[str]]:
     return {"sources": [name.source for name in names], "ids": [name.id for name in names]}
 

@@ -20,7 +20,8 @@ from services.metrics.model.knowledge import (
     standing_of,
     with_record_time,
 )
-from services.metrics.store import accounts, facts
+from services.metrics.store import accounts, claimants, facts
+from services.metrics.store.claimants import Claim
 from services.metrics.store.facts import StateRow
 from shared.db import Tx
 from shared.events.billing import ProviderObject, SubscriptionState, Void
@@ -32,6 +33,10 @@ async def get_knowledge(tx: Tx, workspace: str, wanted: Collection[str]) -> dict
     """All that may speak of each of the accounts, whenever it became known."""
     aliases = await accounts.list_aliases(tx, workspace, wanted)
     sent_for = {*wanted, *(alias.customer for alias in aliases)}
+    claims = await claimants.list_claims(tx, workspace, sent_for)
+    if rivals := {claim.account for claim in claims} - sent_for:
+        aliases = await accounts.list_aliases(tx, workspace, {*wanted, *rivals})
+        sent_for |= rivals
     contested = await _contested(tx, workspace)
     states = [
         _state(row) for row in _first(await facts.list_states(tx, workspace, sent_for), contested)
@@ -50,13 +55,15 @@ async def get_knowledge(tx: Tx, workspace: str, wanted: Collection[str]) -> dict
     for alias in aliases:
         said[alias.customer].append(alias)
     return {
-        account: _knowledge(account, by_account, said, aliases, told, objects) for account in wanted
+        account: _knowledge(account, by_account, claims, said, aliases, told, objects)
+        for account in wanted
     }
 
 
 def _knowledge(
     account: str,
     by_account: Mapping[str, Sequence[StateRecord]],
+    claims: Collection[Claim],
     said: Mapping[str, Sequence[Alias]],
     aliases: Sequence[Alias],
     voids: Sequence[VoidRecord],
@@ -64,14 +71,29 @@ def _knowledge(
 ) -> Knowledge:
     customers = {account, *(alias.customer for alias in aliases if alias.account == account)}
     states = [state for customer in sorted(customers) for state in by_account.get(customer, ())]
+    shared = {claim.subscription for claim in claims if claim.account in customers}
+    others = {claim.account for claim in claims if claim.subscription in shared} - customers
+    rivals = [
+        state
+        for other in sorted(others)
+        for state in by_account.get(other, ())
+        if state.subscription in shared
+    ]
     described = objects if any(state.priced is None for state in states) else ()
-    names = {*(state.name for state in states), *(one.name for one in described)}
+    names = {
+        *(record.name for record in (*states, *rivals)),
+        *(one.name for one in described),
+    }
     return Knowledge(
         account=account,
         states=states,
+        contested=frozenset(shared),
+        rivals=rivals,
         voids=_voids_of(names, voids),
         objects=described,
-        aliases=[alias for customer in customers for alias in said.get(customer, ())],
+        aliases=[
+            alias for customer in sorted(customers | others) for alias in said.get(customer, ())
+        ],
     )
 
 
@@ -108,7 +130,7 @@ def _age(row: StateRow | RawRecord) -> tuple[datetime, Place]:
 
 def _state(row: StateRow) -> StateRecord:
     said = None if row.raw is None else cast("SubscriptionState", read_again(row.raw))
-    return StateRecord(row.name, row.account, row.recorded_at, row.priced, said)
+    return StateRecord(row.name, row.account, row.recorded_at, row.place, row.priced, said)
 
 
 def _void(row: RawRecord) -> VoidRecord:

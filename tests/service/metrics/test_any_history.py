@@ -32,7 +32,7 @@ RATIOS = {
 TABLES = (
     "fact",
     "contested",
-    "subscription",
+    "claim",
     "step",
     "account",
     "month_rollup",

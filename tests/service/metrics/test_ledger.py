@@ -247,9 +247,11 @@ async def test_a_subscription_that_moves_to_another_account_is_refused(books: Bo
         said(told, at="2025-01-06T00:00:01Z"),
     )
 
-    assert [r.code for r in await books.rows("SELECT code FROM dead_letter")] == [
-        "subscription_moved"
+    refused = (await books.get("/revenue/refused"))["items"]
+    assert [(each["id"], each["owner"], each["code"]) for each in refused] == [
+        (told["id"], "acme", "subscription_moved")
     ]
+    assert (await books.months("2025-01", "2025-01"))["2025-01"]["customers_end"] == 1
 
 
 async def test_a_report_sees_nothing_of_what_is_booked_meanwhile(books: Books):
