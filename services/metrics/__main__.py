@@ -37,6 +37,7 @@ def build() -> Service:
             "setting",
             "closed_month",
             "scheduled_movement",
+            "rate_due",
             "tide",
             "contract_notice",
             "opportunity_told",

@@ -11,7 +11,7 @@ from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import RawRecord
 from services.metrics.model.money import ratio, shown
 from services.metrics.model.months import MonthReport
-from services.metrics.model.movements import Kind, Movement
+from services.metrics.model.movements import Movement
 from services.metrics.model.publication import movement_id
 from services.metrics.store.reports import View
 
@@ -173,7 +173,7 @@ class MovementBody(BaseModel):
     def of(cls, account: str, movement: Movement) -> "MovementBody":
         """The movement, shown."""
         return cls(
-            id=movement_id(account, movement.at) + ("/fx" if movement.kind is Kind.FX else ""),
+            id=movement_id(account, movement),
             account=account,
             at=movement.at,
             type=movement.kind.value,

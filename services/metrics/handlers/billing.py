@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from services.metrics.handlers.booking import Touch, Touches, rebook, touch
 from services.metrics.handlers.publishing import publish
+from services.metrics.model.calendar import Month
 from services.metrics.model.identity import FactName
 from services.metrics.model.knowledge import (
     Place,
@@ -16,15 +17,17 @@ from services.metrics.model.knowledge import (
     standing_of,
 )
 from services.metrics.model.objects import NO_OBJECTS
+from services.metrics.model.retold import due_at
 from services.metrics.model.state import PricedState, priced
 from services.metrics.store import accounts, facts
 from services.metrics.store.claimants import Claim, append_claims
 from services.metrics.store.facts import NewRecord
-from services.metrics.store.ledger import add_repeats, load_ledger
+from services.metrics.store.ledger import Ledger, add_repeats, load_ledger
+from services.metrics.store.rates import RateDue, Stated, append_due
 from shared.bus.handlers import Batch
 from shared.db import Tx
 from shared.events.base import Caused, Received
-from shared.events.billing import AnyFact, ProviderObject, SubscriptionState, Void
+from shared.events.billing import AnyFact, FxRate, ProviderObject, SubscriptionState, Void
 from shared.events.facts import fact_of
 from shared.events.ingest import BillingFactRecorded
 
@@ -73,6 +76,7 @@ async def _book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequenc
     repeated = _repeated(records, before)
     saying = await _told_apart(tx, workspace, records, repeated)
     touched = await _touched(tx, workspace, saying)
+    await append_due(tx, [_due(ledger, *rate) for rate in touched.rates])
     rebooked = await rebook(tx, ledger, touched.touches, touched.learned)
     return await publish(tx, workspace, rebooked, now=max(record.appended_at for record in records))
 
@@ -121,11 +125,29 @@ async def _told_apart(
     )
 
 
+class RateTold(NamedTuple):
+    """A rate that was stated or withdrawn, and when that was recorded."""
+
+    currency: str
+    month: str
+    recorded_at: datetime
+
+
+def _due(ledger: Ledger, currency: str, month: str, recorded_at: datetime) -> RateDue:
+    stated = Stated(currency, Month.of(month))
+    due = due_at(stated.month, recorded_at, ledger.time_zone)
+    return RateDue(ledger.workspace, due, stated)
+
+
 class Touched(NamedTuple):
-    """The accounts that records speak of; and of those of which only states were learned, these."""
+    """The accounts that records speak of; and of those of which only states were learned, these.
+
+    `rates`: those that are told otherwise now, of whichever accounts.
+    """
 
     touches: Touches
     learned: Mapping[str, Sequence[StateRecord]]
+    rates: Collection[RateTold]
 
 
 async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touched:
@@ -136,13 +158,17 @@ async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touched:
     for account, at in saying.contested.items():
         touch(others, account, Touch(at, saying.last_event))
     objects: Touches = {}
+    rates: set[RateTold] = set()
     for record in saying.records:
         how = Touch(record.recorded_at, record.event)
         if isinstance(record.fact, ProviderObject):
             touch(objects, record.fact.object_id, how)
+        if isinstance(record.fact, FxRate):
+            rates.add(RateTold(record.fact.currency, record.fact.month, record.recorded_at))
         if isinstance(record.fact, Void):
             reached = await facts.list_reached(tx, workspace, {record.name})
             await _touch_homes(tx, workspace, reached.accounts, how, others)
+            rates |= {RateTold(*told, record.recorded_at) for told in reached.rates}
             for object_id in reached.object_ids:
                 touch(objects, object_id, how)
     for object_id, how in objects.items():
@@ -150,7 +176,8 @@ async def _touched(tx: Tx, workspace: str, saying: Saying) -> Touched:
         await _touch_homes(tx, workspace, naming, how, others)
     for account, how in others.items():
         touch(touches, account, how)
-    return Touched(touches, {a: states for a, states in learned.items() if a not in others})
+    alone = {account: states for account, states in learned.items() if account not in others}
+    return Touched(touches, alone, rates)
 
 
 async def _touch_by_states(

@@ -6,6 +6,7 @@ from datetime import datetime
 from services.metrics.handlers.booking import Rebooked
 from services.metrics.model.announcements import announcement_of
 from services.metrics.model.publication import Voice, spoken
+from services.metrics.model.retold import revalued_by_change
 from services.metrics.store import reports
 from services.metrics.store.scheduled import Scheduled, append_scheduled, delete_scheduled
 from shared.db import Tx
@@ -39,6 +40,7 @@ async def publish(
                 cause_id=booked.touch.event,
             ),
             each,
+            revalued_by_change(booked.before, booked.after, view.rates, view.zone, now),
             now=now,
             since=booked.touch.since,
             cause=booked.cause,

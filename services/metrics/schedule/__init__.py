@@ -8,6 +8,7 @@ from services.metrics.schedule.closing import close_due
 from services.metrics.schedule.contracts import tell_of_contracts
 from services.metrics.schedule.movements import publish_movements
 from services.metrics.schedule.opportunities import tell_of_opportunities
+from services.metrics.schedule.rates import tell_of_rates
 from services.metrics.settings import MetricsSettings
 from services.metrics.store.tide import get_known_until, save_known_until
 from shared.bus.jobs import Job
@@ -47,6 +48,7 @@ def jobs(settings: MetricsSettings, *, group: str, ends: Ends) -> tuple[Job, ...
     return (
         Job(name="look_at_tide", every_seconds=1.0, run=look_at_tide),
         Job(name="publish_movements", every_seconds=1.0, run=publish_movements),
+        Job(name="tell_of_rates", every_seconds=1.0, run=tell_of_rates),
         Job(name="tell_of_contracts", every_seconds=AGREEMENTS_SECONDS, run=tell_of_contracts),
         Job(
             name="tell_of_opportunities",

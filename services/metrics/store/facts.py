@@ -242,10 +242,12 @@ class Reached(NamedTuple):
 
     accounts: set[str]
     object_ids: set[str]
+    rates: set[tuple[str, str]]
+    """Currency and month, as told."""
 
 
 async def list_reached(tx: Tx, workspace: str, voids: Collection[FactName]) -> Reached:
-    """The accounts whose states these voids withdraw, and the objects they withdraw."""
+    """The accounts whose states these voids withdraw, and the objects and rates they withdraw."""
     found = await rows(
         tx,
         "WITH RECURSIVE reached AS ("
@@ -255,13 +257,16 @@ async def list_reached(tx: Tx, workspace: str, voids: Collection[FactName]) -> R
         " UNION SELECT f.source, f.id, f.target, f.type, f.account FROM reached r"
         "   JOIN fact f ON f.workspace = :workspace AND f.source = r.source"
         "   AND f.id = r.target WHERE r.type = 'void')"
-        " SELECT DISTINCT type, account, target FROM reached"
-        " WHERE type IN ('subscription_state', 'provider_object')",
+        " SELECT DISTINCT r.type, r.account, r.target, f.fact ->> 'currency' AS currency,"
+        " f.fact ->> 'month' AS month FROM reached r LEFT JOIN fact f ON r.type = 'fx_rate'"
+        "   AND f.workspace = :workspace AND f.source = r.source AND f.id = r.id"
+        " WHERE r.type IN ('subscription_state', 'provider_object', 'fx_rate')",
         {"workspace": workspace, **_names(sorted(voids))},
     )
     return Reached(
         {row.account for row in found if row.type == "subscription_state"},
         {row.target for row in found if row.type == "provider_object"},
+        {(row.currency, row.month) for row in found if row.type == "fx_rate"},
     )
 
 

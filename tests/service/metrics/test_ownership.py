@@ -1,5 +1,6 @@
 """A subscription that several accounts name: the same books and the same list in any arrival."""
 
+import re
 from random import Random
 from typing import Any
 
@@ -54,6 +55,14 @@ async def answers(books: Books, workspace: str) -> tuple[Any, Any]:
     return months["months"], refused["items"]
 
 
+async def nameless(books: Books, workspace: str) -> dict[str, list[str]]:
+    """Every row, whatever the events were called."""
+    return {
+        table: [re.sub(r'"event \d+"', '"event"', line) for line in lines]
+        for table, lines in (await tables(books, workspace)).items()
+    }
+
+
 async def test_any_arrival_of_rival_claims_gives_the_same_books(books: Books):
     refusals = 0
     for seed in range(12):
@@ -70,7 +79,7 @@ async def test_any_arrival_of_rival_claims_gives_the_same_books(books: Books):
         found, refused_again = await answers(books, bit_by_bit)
 
         assert (found, refused_again) == (wanted, refused), seed
-        assert await tables(books, bit_by_bit) == await tables(books, at_once), seed
+        assert await nameless(books, bit_by_bit) == await nameless(books, at_once), seed
         refusals += len(refused)
     assert "claim" in TABLES
     assert refusals
@@ -107,7 +116,9 @@ async def test_an_earlier_claim_that_arrives_later_takes_the_books_over(books: B
 async def test_refused_facts_are_listed_in_pages_and_as_csv(books: Books):
     await books.configure()
     await books.apply(
-        said(state("acme", "2025-01-01T00:00:00Z", 100, subscription="s"), at="2025-01-01"),
+        said(
+            state("acme", "2025-01-01T00:00:00Z", 100, subscription="s"), at="2025-01-01T00:00:00Z"
+        ),
         *[
             said(
                 state(f"a{n}", "2025-01-02T00:00:00Z", 100, name=f"r{n}", subscription="s"),
