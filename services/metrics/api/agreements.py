@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, amount
-from services.metrics.api.csv_lists import csv_response
+from services.metrics.api.csv_lists import csv_response, flat
 from services.metrics.api.parameters import AsOf, ListFormat, Snapshot, as_of_or_now
 from services.metrics.model.concessions import Outcome, outcomes_of
 from services.metrics.model.contracts import (
@@ -94,7 +94,12 @@ class ContractBody(BaseModel):
         )
 
 
-@router.get("/contracts", summary="Contracts, or those that do not renew by themselves")
+@router.get(
+    "/contracts",
+    summary="Contracts, or those that do not renew by themselves",
+    response_model=None,
+    responses={200: {"model": Page[ContractBody]}},
+)
 async def list_contracts(
     request: Request,
     caller: Reading,
@@ -103,12 +108,21 @@ async def list_contracts(
         bool | None, Query(description="false: the exceptions, a list that should be empty (C3).")
     ] = None,
     as_of: AsOf = None,
+    format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[ContractBody]:
-    """By account and contract, with windows and terms as of today, or of the day of `as_of`."""
+) -> Page[ContractBody] | StreamingResponse:
+    """By account and contract, with windows and terms as of today, or of the day of `as_of`.
+
+    CSV is whole.
+    """
     view = await reports.get_view(tx, caller.workspace)
     today = as_of_or_now(as_of, request).astimezone(ZoneInfo(view.zone)).date()
+    if format is ListFormat.CSV:
+        chunks = _contracts(
+            request.app.state.database, caller.workspace, auto_renew=auto_renew, today=today
+        )
+        return csv_response(tuple(ContractBody.model_fields), chunks)
     after = contracts.BEGINNING if cursor is None else decode_place(cursor, Place)
     items: list[ContractBody] = []
     while len(items) <= limit:
@@ -127,6 +141,23 @@ async def list_contracts(
         items=items[:limit],
         next_cursor=None if last is None else encode_place(Place(last.account, last.contract)),
     )
+
+
+async def _contracts(
+    database: Database, workspace: str, *, auto_renew: bool | None, today: date
+) -> AsyncIterator[list[Sequence[object]]]:
+    after = contracts.BEGINNING
+    while True:
+        async with database.transaction() as tx:
+            page = await contracts.list_contracts(tx, workspace, after=after, limit=CHUNK)
+        yield [
+            tuple(flat(ContractBody.of(agreement, today)).values())
+            for agreement in page
+            if auto_renew in (None, agreement.contract.auto_renew)
+        ]
+        if len(page) < CHUNK:
+            return
+        after = Place(page[-1].contract.account, page[-1].contract.contract)
 
 
 class OutcomeBody(BaseModel):
@@ -252,11 +283,27 @@ class OpportunityBody(BaseModel):
         )
 
 
-@router.get("/opportunities", summary="What there is to expand")
+@router.get(
+    "/opportunities",
+    summary="What there is to expand",
+    response_model=None,
+    responses={200: {"model": Page[OpportunityBody]}},
+)
 async def list_opportunities(
-    caller: Reading, tx: Snapshot, limit: Limit = 50, cursor: Cursor = None
-) -> Page[OpportunityBody]:
-    """By account; who pays by value has none for seats: added users are no revenue (C19)."""
+    request: Request,
+    caller: Reading,
+    tx: Snapshot,
+    format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[OpportunityBody] | StreamingResponse:
+    """By account; who pays by value has none for seats: added users are no revenue (C19).
+
+    CSV is whole.
+    """
+    if format is ListFormat.CSV:
+        chunks = _leads(request.app.state.database, caller.workspace)
+        return csv_response(tuple(OpportunityBody.model_fields), chunks)
     after = "" if cursor is None else decode_cursor(cursor)
     items: list[OpportunityBody] = []
     async for lead in list_leads(tx, caller.workspace, after=after):
@@ -268,3 +315,9 @@ async def list_opportunities(
         items=items[:limit],
         next_cursor=encode_cursor(items[limit - 1].account) if more else None,
     )
+
+
+async def _leads(database: Database, workspace: str) -> AsyncIterator[list[Sequence[object]]]:
+    async with database.transaction() as tx:
+        async for lead in list_leads(tx, workspace):
+            yield [tuple(flat(OpportunityBody.of(lead)).values())]

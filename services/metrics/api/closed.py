@@ -1,17 +1,21 @@
 """Routes of what was told once: closed months with their digests, and what was told otherwise."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from services.metrics.api.parameters import Snapshot
+from services.metrics.api.csv_lists import csv_response, flat
+from services.metrics.api.parameters import ListFormat, Snapshot
 from services.metrics.model.calendar import Month
 from services.metrics.store import closing
 from services.metrics.store.closing import ClosedMonth
 from shared.auth import Reading
+from shared.db import Database
 from shared.http import (
     Cursor,
     InvalidRequest,
@@ -22,6 +26,17 @@ from shared.http import (
 )
 
 router = APIRouter()
+
+CHUNK = 100
+COLUMNS = (
+    "month",
+    "closed_at",
+    "known_at",
+    "policy_version",
+    "figures",
+    "previous_digest",
+    "digest",
+)
 
 
 class ClosedMonthBody(BaseModel):
@@ -56,17 +71,48 @@ class ClosedMonthBody(BaseModel):
         )
 
 
-@router.get("/revenue/closed-months", summary="Closed months with their digests")
+@router.get(
+    "/revenue/closed-months",
+    summary="Closed months with their digests",
+    response_model=None,
+    responses={200: {"model": Page[ClosedMonthBody]}},
+)
 async def list_closed_months(
-    caller: Reading, tx: Snapshot, limit: Limit = 50, cursor: Cursor = None
-) -> Page[ClosedMonthBody]:
-    """The months that were closed, the oldest first; each digest binds those before."""
+    request: Request,
+    caller: Reading,
+    tx: Snapshot,
+    format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ClosedMonthBody] | StreamingResponse:
+    """The months that were closed, the oldest first; each digest binds those before.
+
+    CSV is whole; its figures are one JSON object, exact as in the digest.
+    """
+    if format is ListFormat.CSV:
+        return csv_response(COLUMNS, _chunks(request.app.state.database, caller.workspace))
     after = None if cursor is None else _month_of(cursor)
     found = await closing.list_closed(tx, caller.workspace, after=after, limit=limit + 1)
     return Page(
         items=[ClosedMonthBody.of(closed) for closed in found[:limit]],
         next_cursor=_cursor(found, limit),
     )
+
+
+async def _chunks(database: Database, workspace: str) -> AsyncIterator[list[Sequence[object]]]:
+    after: Month | None = None
+    while True:
+        async with database.transaction() as tx:
+            found = await closing.list_closed(tx, workspace, after=after, limit=CHUNK)
+        yield [_line(ClosedMonthBody.of(closed)) for closed in found]
+        if len(found) < CHUNK:
+            return
+        after = found[-1].month
+
+
+def _line(body: ClosedMonthBody) -> Sequence[object]:
+    told = flat(body) | {"figures": json.dumps(body.figures, sort_keys=True)}
+    return [told[name] for name in COLUMNS]
 
 
 def _month_of(cursor: str) -> Month:

@@ -1,10 +1,22 @@
 """Route of the cohorts: accounts by the month of their first paid MRR, and what became of them."""
 
+from collections.abc import Mapping, Sequence
+
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import AMOUNT, RATIO, ViewBody, amount, view_fields
-from services.metrics.api.parameters import Accounts, KnownAt, Months, Snapshot, known_at_of
+from services.metrics.api.csv_lists import csv_response, flat, once
+from services.metrics.api.parameters import (
+    Accounts,
+    KnownAt,
+    ListFormat,
+    Months,
+    Snapshot,
+    known_at_of,
+)
+from services.metrics.model import POLICY_VERSION
 from services.metrics.model.cohorts import Cohort
 from services.metrics.model.money import ratio, shown
 from services.metrics.store import reports
@@ -13,6 +25,21 @@ from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 
 router = APIRouter()
+
+COLUMNS = (
+    "cohort",
+    "size",
+    "base_mrr",
+    "month",
+    "customers",
+    "mrr",
+    "logo_retention",
+    "ndr",
+    "cac",
+    "nps",
+    "ltv",
+    "policy_version",
+)
 
 
 class CohortMonthBody(BaseModel):
@@ -61,15 +88,46 @@ class CohortsBody(ViewBody):
     cohorts: dict[str, CohortBody] = Field(description="By the month they began in.")
 
 
-@router.get("/revenue/cohorts", summary="Cohorts by first paid month")
+@router.get(
+    "/revenue/cohorts",
+    summary="Cohorts by first paid month",
+    response_model=None,
+    responses={200: {"model": CohortsBody}},
+)
 async def list_cohorts(
-    caller: Reading, tx: Snapshot, span: Months, group: Accounts, known_at: KnownAt = None
-) -> CohortsBody:
-    """The cohorts that began from `from` to `to`, with rows up to `to`."""
+    caller: Reading,
+    tx: Snapshot,
+    span: Months,
+    group: Accounts,
+    known_at: KnownAt = None,
+    format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
+) -> CohortsBody | StreamingResponse:
+    """The cohorts that began from `from` to `to`, with rows up to `to`.
+
+    CSV has a line for each month of each cohort.
+    """
     known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
-    cohorts = await get_cohorts(tx, view, span.first, span.last, group)
-    return CohortsBody(
-        **view_fields(view, known_until),
-        cohorts={str(month): CohortBody.of(cohort) for month, cohort in cohorts.items()},
-    )
+    found = await get_cohorts(tx, view, span.first, span.last, group)
+    cohorts = {str(month): CohortBody.of(cohort) for month, cohort in found.items()}
+    if format is ListFormat.CSV:
+        return csv_response(COLUMNS, once(_lines(cohorts)))
+    return CohortsBody(**view_fields(view, known_until), cohorts=cohorts)
+
+
+def _lines(cohorts: Mapping[str, CohortBody]) -> list[Sequence[object]]:
+    return [
+        (
+            name,
+            cohort.size,
+            cohort.base_mrr,
+            month,
+            *flat(row).values(),
+            cohort.cac,
+            cohort.nps,
+            cohort.ltv,
+            POLICY_VERSION,
+        )
+        for name, cohort in cohorts.items()
+        for month, row in cohort.rows.items()
+    ]

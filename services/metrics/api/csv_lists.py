@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
 
 from shared.clock import format_instant
 from shared.http import no_formula
@@ -17,6 +18,23 @@ def csv_response(
 ) -> StreamingResponse:
     """The header and the lines of all chunks."""
     return StreamingResponse(_lines(header, chunks), media_type="text/csv; charset=utf-8")
+
+
+def flat(body: BaseModel) -> dict[str, object]:
+    """The fields of a body; those of a body within it under both names, `net_new`."""
+    told: dict[str, object] = {}
+    for name in type(body).model_fields:
+        value = getattr(body, name)
+        if isinstance(value, BaseModel):
+            told |= {f"{name}_{inner}": each for inner, each in flat(value).items()}
+        else:
+            told[name] = value
+    return told
+
+
+async def once(lines: list[Sequence[object]]) -> AsyncIterator[list[Sequence[object]]]:
+    """Lines that are all there, as the one chunk of a list."""
+    yield lines
 
 
 async def _lines(

@@ -1,25 +1,52 @@
 """Route of the months: balances, movements by class, customers and every ratio of each."""
 
+from collections.abc import Mapping
+
 import msgspec
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 
 from services.metrics.api.bodies import MonthBody, MonthsBody, conflict, view_fields
-from services.metrics.api.parameters import Accounts, KnownAt, Months, Snapshot, known_at_of
+from services.metrics.api.csv_lists import csv_response, flat, once
+from services.metrics.api.parameters import (
+    Accounts,
+    KnownAt,
+    ListFormat,
+    Months,
+    Snapshot,
+    known_at_of,
+)
+from services.metrics.model import POLICY_VERSION
+from services.metrics.model.calendar import Month
+from services.metrics.model.months import MonthReport
 from services.metrics.store import reports
+from services.metrics.store.reports import View
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 
 router = APIRouter()
 
 
-@router.get("/revenue/months", summary="The months with their ratios")
+@router.get(
+    "/revenue/months",
+    summary="The months with their ratios",
+    response_model=None,
+    responses={200: {"model": MonthsBody}},
+)
 async def get_months(
-    caller: Reading, tx: Snapshot, span: Months, group: Accounts, known_at: KnownAt = None
-) -> MonthsBody:
-    """The report of each month from `from` to `to`, both included."""
+    caller: Reading,
+    tx: Snapshot,
+    span: Months,
+    group: Accounts,
+    known_at: KnownAt = None,
+    format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
+) -> MonthsBody | StreamingResponse:
+    """The report of each month from `from` to `to`, both included; CSV has a line a month."""
     known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
     found = await reports.get_months(tx, view, span.first, span.last, group)
+    if format is ListFormat.CSV:
+        return _csv(view, found.reports)
     kept = await reports.get_kept(tx, caller.workspace, known_at=view.known_at)
     return MonthsBody(
         **view_fields(view, known_until),
@@ -28,3 +55,14 @@ async def get_months(
         conflicts=[conflict(record, msgspec.json.decode(record.raw)) for record in kept.conflicts],
         missing_rates=sorted(found.missing_rates),
     )
+
+
+def _csv(view: View, months: Mapping[Month, MonthReport]) -> StreamingResponse:
+    """A line a month, each with what its figures are in and made by."""
+    lines = [
+        {"month": str(month), "currency": view.currency}
+        | flat(MonthBody.of(report))
+        | {"policy_version": POLICY_VERSION}
+        for month, report in months.items()
+    ]
+    return csv_response(tuple(lines[0]), once([tuple(line.values()) for line in lines]))

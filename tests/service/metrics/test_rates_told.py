@@ -26,7 +26,7 @@ def dollars(account: str, mrr: int, at: str = "2025-01-05T00:00:00Z") -> Any:
 
 async def run(books: Books, now: datetime) -> list[tuple[str, str, dict[str, Any]]]:
     """What the job tells at `now` until nothing is left: account, type and data."""
-    heard = []
+    heard: list[Any] = []
     while await books.rows("SELECT month FROM rate_due WHERE due_at <= :now", now=now):
         async with books.database.transaction() as tx:
             heard += await tell_of_rates(now, tx)
