@@ -9,7 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import msgspec
@@ -18,14 +20,16 @@ import psutil
 from bench.billing_history import as_published, facts, state
 from bench.consume import require_sum, with_log, worked
 from bench.figures import Comparison, Measure
-from bench.ledger_rows import BY_ACCOUNT_MONTHS, FIRST, LAST, NAIVE, Rows, fill
+from bench.ledger_rows import BY_ACCOUNT_MONTHS, FIRST, LAST, MONTH_SUMS, NAIVE, Rows, fill
 from bench.machine import cores, cpu_seconds, family_cpu_seconds, pinned
+from bench.peers.kept_rollup import KeptRollup, MonthSum
 from bench.running import NotMeasurable, log_of, measured
 from bench.stack import Stack, own_stack
 from deploy.local import processes
 from services.metrics.handlers.billing import facts_recorded
 from services.metrics.model.calendar import Month
 from services.metrics.store import reports
+from services.metrics.store.rollups import first_day
 from shared.bus.kafka.batches import BatchWriter
 from shared.db import Database
 from shared.events.base import Envelope, Received
@@ -34,6 +38,7 @@ from shared.settings import DatabaseSettings, KafkaSettings
 
 NAIVE_FORM = "naive SQL over the rows"
 DBT_FORM = "dbt-style: a table of account and month"
+DUCKDB_FORM = "a kept rollup in DuckDB, in the asking process"
 MAINSTAY = "Mainstay"
 ASKED = "w1"  # the workspace whose months are asked for
 WRITE_AT_ONCE = 5_000
@@ -109,21 +114,27 @@ def _reading(stack: Stack, rounds: int, sizes: Sizes, tell: Callable[[str], None
 async def _read_in_every_form(stack: Stack, url: str, reads: int) -> dict[str, Measure]:
     connection = await asyncpg.connect(url, server_settings={"search_path": "metrics"})
     database = Database(url, schema="metrics", settings=DatabaseSettings())
-    with pinned(stack.cores.measured):
+    sums = [MonthSum(*row) for row in await connection.fetch(MONTH_SUMS)]
+    with pinned(stack.cores.measured), TemporaryDirectory() as folder:
+        kept = KeptRollup(Path(folder) / "sums.duckdb", sums)
         try:
             naive = await connection.fetch(NAIVE, ASKED)
             answer = await _months(database)
             _require_equal([row["ndr"] for row in naive], answer)
+            _require_equal([row["ndr"] for row in naive], await _months_of(kept))
             forms: dict[str, Callable[[], Awaitable[object]]] = {
                 NAIVE_FORM: lambda: connection.fetch(NAIVE, ASKED),
                 DBT_FORM: lambda: connection.fetch(BY_ACCOUNT_MONTHS, ASKED),
+                DUCKDB_FORM: lambda: _months_of(kept),
                 MAINSTAY: lambda: _months(database),
             }
+            quick = {DUCKDB_FORM, MAINSTAY}
             return {
-                form: await _asked(stack, ask, reads if form == MAINSTAY else 3)
+                form: await _asked(stack, ask, reads if form in quick else 3)
                 for form, ask in forms.items()
             }
         finally:
+            kept.close()
             await database.close()
             await connection.close()
 
@@ -134,6 +145,11 @@ async def _months(database: Database) -> list[float | None]:
         view = await reports.get_view(tx, ASKED)
         found = await reports.get_months(tx, view, Month.of(FIRST), Month.of(LAST))
     return [None if r.ndr is None else float(r.ndr) for r in found.reports.values()]
+
+
+async def _months_of(kept: KeptRollup) -> list[float | None]:
+    """The same of the peer, which has nothing to wait for."""
+    return kept.ndr(ASKED, first_day(Month.of(FIRST)), first_day(Month.of(LAST)))
 
 
 def _require_equal(naive: Sequence[float | None], ours: Sequence[float | None]) -> None:

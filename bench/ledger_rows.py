@@ -87,6 +87,16 @@ BY_ACCOUNT_MONTHS = """
     WHERE n.workspace = $1 AND n.month >= '2024-01-01' GROUP BY 1 ORDER BY 1"""
 
 
+# What the peer in DuckDB keeps: the very sums, as whole numbers.
+MONTH_SUMS = f"""
+    SELECT workspace, month, {
+    ", ".join(
+        f"split_part(net_{kind}, '/', 1)::bigint AS {kind}"
+        for kind in ("new", "reactivation", "expansion", "contraction", "churn")
+    )
+} FROM month_rollup WHERE part = '' ORDER BY 1, 2"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rows:
     """How many rows there are to read."""
