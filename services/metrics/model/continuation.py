@@ -67,7 +67,8 @@ def carried_on(before: Continuation, learned: Sequence[StateRecord]) -> CarriedO
     known_from = recorded_in_order(learned)
     if not known_from or min(known_from) <= before.settled_at:
         return None
-    if min(known_from.values()) <= before.learned_at:
+    # At the same instant they only add to what was believed from it on: a bulk import cut in two.
+    if min(known_from.values()) < before.learned_at:
         return None
     begin = min(known_from)
     states = [*before.states, *_priced(learned)]
