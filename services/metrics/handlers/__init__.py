@@ -9,14 +9,16 @@ from services.metrics.handlers.agreements import (
     members_named,
     payments_succeeded,
 )
+from services.metrics.handlers.answers import answered
 from services.metrics.handlers.billing import facts_recorded
 from services.metrics.handlers.settings import workspaces_configured
 from shared.bus.handlers import BatchFold, Lane
-from shared.events import ingest
+from shared.events import ingest, nps
 from shared.service import CONTROL_LANE
 
 SETTINGS = BatchFold(on=(ingest.WorkspaceConfigured,), handle=workspaces_configured)
 FACTS = BatchFold(on=(ingest.BillingFactRecorded,), handle=facts_recorded)
+ANSWERS = BatchFold(on=(nps.Answered,), handle=answered)
 ACCOUNTS = BatchFold(on=(ingest.AccountUpserted,), handle=accounts_upserted)
 MEMBERS = BatchFold(on=(ingest.AccountUpserted, ingest.UserIdentified), handle=members_named)
 CONTRACTS = BatchFold(on=(ingest.ContractUpserted, ingest.ContractCancelled), handle=contracts_told)
@@ -34,7 +36,7 @@ CONTROL = replace(
 )
 LEDGER = Lane(
     name="ledger",
-    topics=(ingest.BILLING, ingest.ACCOUNTS, ingest.INTERACTIONS),
-    folds=(ACCOUNTS, FACTS, CONTRACTS, CONCESSIONS, PAYMENTS, MEMBERS),
+    topics=(ingest.BILLING, ingest.ACCOUNTS, ingest.INTERACTIONS, nps.SURVEYS),
+    folds=(ACCOUNTS, FACTS, ANSWERS, CONTRACTS, CONCESSIONS, PAYMENTS, MEMBERS),
 )
 LANES = (CONTROL, LEDGER)

@@ -40,7 +40,7 @@ async def facts_recorded(tx: Tx, batch: Batch) -> Sequence[Caused]:
             by_workspace[received.envelope.workspace].append(_record(received))
     caused: list[Caused] = []
     for workspace, records in sorted(by_workspace.items()):
-        caused += await _book(tx, workspace, records)
+        caused += await book(tx, workspace, records)
     return caused
 
 
@@ -66,7 +66,8 @@ def _priced_alone(fact: AnyFact) -> PricedState | None:
     return priced(fact, NO_OBJECTS) if isinstance(fact, SubscriptionState) else None
 
 
-async def _book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequence[Caused]:
+async def book(tx: Tx, workspace: str, records: Sequence[NewRecord]) -> Sequence[Caused]:
+    """Keep the records of one workspace, and book the accounts that they speak of."""
     ledger = await load_ledger(tx, workspace)
     names = {record.name for record in records}
     before = await facts.list_known(tx, workspace, names)
