@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from shared.events.refusals import EventRefused
-from shared.stripe.fields import Amount, Seconds, Text, instant, plain
+from shared.stripe.fields import Amount, Seconds, Text, instant, minor, plain
 from shared.stripe.prices import without_none
 
 REPEATING = "repeating"
@@ -124,7 +124,7 @@ def _taken_off(coupon: Coupon, currency: str) -> tuple[str, str]:
         return "percent", plain(coupon.percent_off)
     option = (coupon.currency_options or {}).get(currency.lower())
     if option is not None:
-        return "amount", str(option.amount_off)
+        return "amount", minor(str(option.amount_off), currency)
     if coupon.amount_off is None or (coupon.currency or "").lower() != currency.lower():
         raise DiscountUnknown(f"coupon {coupon.id} does not say what it takes off in {currency}")
-    return "amount", str(coupon.amount_off)
+    return "amount", minor(str(coupon.amount_off), currency)

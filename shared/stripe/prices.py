@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from shared.events.refusals import EventRefused, SchemaViolation
-from shared.stripe.fields import Amount, Reference, Text, exact, id_of, plain
+from shared.stripe.fields import Amount, Reference, Text, exact, id_of, minor, plain
 
 INCLUSIVE = "inclusive"
 TIERED = "tiered"
@@ -136,8 +136,10 @@ def priced(price: Price, *, currency: str) -> dict[str, Any]:
         "tax_behavior": charge.tax_behavior or price.tax_behavior,
         "transform_quantity": _transform(price.transform_quantity),
         "tiers_mode": price.tiers_mode if is_tiered else None,
-        "tiers": _tiers(charge.tiers, price.id) if is_tiered else None,
-        "unit_amount": None if is_tiered else exact(charge.unit_amount_decimal, charge.unit_amount),
+        "tiers": _tiers(charge.tiers, price.id, currency) if is_tiered else None,
+        "unit_amount": None
+        if is_tiered
+        else _exact(charge.unit_amount_decimal, charge.unit_amount, currency),
     }
     return without_none(said)
 
@@ -181,7 +183,13 @@ def _charge(price: Price, currency: str) -> Charge:
     return option
 
 
-def _tiers(tiers: Sequence[Tier] | None, price: str) -> Any:
+def _exact(number: Decimal | None, whole: int | None, currency: str) -> str | None:
+    """An amount in minor units of the currency; None where it is not told."""
+    sent = exact(number, whole)
+    return None if sent is None else minor(sent, currency)
+
+
+def _tiers(tiers: Sequence[Tier] | None, price: str, currency: str) -> Any:
     """The tiers, or where to look them up: Stripe leaves them out unless asked."""
     if not tiers:
         return {"object_id": price}
@@ -189,11 +197,12 @@ def _tiers(tiers: Sequence[Tier] | None, price: str) -> Any:
         without_none(
             {
                 "up_to": tier.up_to,
-                "unit_amount": exact(
+                "unit_amount": _exact(
                     tier.unit_amount_decimal,
                     tier.amount if tier.unit_amount is None else tier.unit_amount,
+                    currency,
                 ),
-                "flat_amount": exact(tier.flat_amount_decimal, tier.flat_amount),
+                "flat_amount": _exact(tier.flat_amount_decimal, tier.flat_amount, currency),
             }
         )
         for tier in tiers

@@ -22,6 +22,7 @@ from shared.events.billing import (
     TiersMode,
     TransformQuantity,
 )
+from shared.stripe.fields import in_minor_units
 
 Content = Mapping[str, Any]
 T = TypeVar("T")
@@ -108,11 +109,12 @@ def _read(reading: Callable[[Content], T], content: Content) -> T | None:
 def _tariff(price: Content) -> Tariff | None:
     if not price.get("tiers"):
         return None
+    currency = str(price.get("currency", ""))
     tiers = tuple(
         Tier(
             up_to=None if tier.get("up_to") in (None, "inf") else int(tier["up_to"]),
-            unit_amount=_decimal(tier, "unit_amount"),
-            flat_amount=_decimal(tier, "flat_amount"),
+            unit_amount=_money(tier, "unit_amount", currency),
+            flat_amount=_money(tier, "flat_amount", currency),
         )
         for tier in price["tiers"]
     )
@@ -150,14 +152,22 @@ def _discount(told: Content, coupon: Content, currency: str) -> Discount | None:
 def _amount_off(coupon: Content, currency: str) -> Amount | None:
     """What the coupon takes off in `currency`, minor units; None where it has no such amount."""
     if str(coupon.get("currency", "")).upper() == currency:
-        return _decimal(coupon, "amount_off")
+        return _money(coupon, "amount_off", currency)
     options = {str(code).upper(): option for code, option in _options(coupon).items()}
-    return _decimal(options[currency], "amount_off") if currency in options else None
+    if currency not in options:
+        return None
+    return _money(options[currency], "amount_off", currency)
 
 
 def _options(coupon: Content) -> Content:
     options = coupon.get("currency_options")
     return options if isinstance(options, Mapping) else {}
+
+
+def _money(content: Content, name: str, currency: str) -> Amount | None:
+    """The exact amount in minor units of the currency."""
+    sent = _decimal(content, name)
+    return None if sent is None else Amount(in_minor_units(sent, currency.upper()))
 
 
 def _decimal(content: Content, name: str) -> Amount | None:

@@ -257,3 +257,12 @@ def test_flat_amount_of_tax_inside_a_price_is_refused():
     flat = tax_rate(0, inclusive=True) | {"rate_type": "flat_amount"}
 
     assert refusal(updated(default_tax_rates=[flat])) == "tax_unknown"
+
+
+@pytest.mark.parametrize(("sent", "told"), [("150000", "1500.00"), ("1" * 18, "1" * 16 + ".11")])
+def test_the_krona_is_sent_with_two_decimals_that_it_does_not_have(sent: str, told: str):
+    sold = price(currency="isk", unit_amount=None, unit_amount_decimal=sent)
+
+    found = fact_item(updated(currency="isk", items=items(item(price=sold))))
+
+    assert found["unit_amount"] == told

@@ -170,3 +170,19 @@ def test_a_priced_state_names_the_objects_it_was_made_of():
 
     assert priced.object_ids == ("di_1", "price_1")
     assert priced.unresolved == ("di_1",)
+
+
+def test_the_krona_of_a_price_that_was_looked_up_has_no_decimals():
+    tiered = PRICE | {"currency": "isk", "tiers": [{"up_to": None, "unit_amount": 50000}]}
+    subscribed = state("2026-01-10", items=[NAMED_TIERS], currency="ISK")
+
+    worth = mrr_at("2026-02-01", subscribed, told("price_1", tiered), currency="ISK")
+
+    assert worth == 12 * 500
+
+
+def test_an_amount_off_in_krona_has_no_decimals():
+    coupon = {"object": "coupon", "duration": "forever", "currency": "isk", "amount_off": 1000}
+    found = worth_with(NAMED_DISCOUNT, told("di_1", coupon), currency="ISK")
+
+    assert found == 100 - 10

@@ -14,7 +14,7 @@ from shared.events.ingest import (
     PaymentSucceeded,
 )
 from shared.events.refusals import SchemaViolation
-from shared.stripe.fields import Amount, Reference, Text, id_of
+from shared.stripe.fields import Amount, Reference, Text, id_of, minor
 from shared.stripe.subscription import account_of
 
 
@@ -98,7 +98,7 @@ def charge_refunded(event: StripeEvent) -> Said:
         return Said((fact,), account=account)
     payment = PaymentRefunded(
         payment=sent.id,
-        amount=str(amount),
+        amount=minor(str(amount), sent.currency),
         currency=_currency(sent.currency),
         invoice=id_of(sent.invoice),
     )
@@ -110,7 +110,7 @@ def dispute_created(event: StripeEvent) -> Said:
     sent = event.held(Dispute)
     payment = PaymentDisputed(
         payment=id_of(sent.charge) or sent.id,
-        amount=str(max(sent.amount, 0)),
+        amount=minor(str(max(sent.amount, 0)), sent.currency),
         currency=_currency(sent.currency),
         reason=sent.reason,
     )
@@ -155,7 +155,7 @@ def _invoice_payment(
     attempt = sent.attempt_count
     return kind(
         payment=sent.id,
-        amount=str(amount),
+        amount=minor(str(amount), sent.currency),
         currency=_currency(sent.currency),
         invoice=sent.id,
         attempt=attempt if attempt is not None and attempt > 0 else None,
@@ -177,7 +177,7 @@ def _noise(
         "account": account,
         "object_id": object,
         "event_type": event.kind,
-        "amount": str(amount),
+        "amount": minor(str(amount), currency),
         "currency": currency.upper(),
     }
 
