@@ -87,3 +87,21 @@ async def test_contracts_as_csv_are_filtered_like_the_list(company: Books):
     assert [each["contract"] for each in await lines(company, "/contracts", auto_renew=False)] == [
         "k-b"
     ]
+
+
+async def test_lifetime_values_are_paged_and_whole_as_csv(company: Books):
+    refused = await company.ask("GET", "/revenue/clv", params={"month": "2025-03"})
+    await company.configure(gross_margin="0.8")
+
+    first = await company.get("/revenue/clv", month="2025-03", limit=2)
+    second = await company.get("/revenue/clv", month="2025-03", cursor=first["next_cursor"])
+    found = await lines(company, "/revenue/clv", month="2025-03")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "margin_unknown")
+    told = first["items"] + second["items"]
+    assert [(each["account"], each["realised"], each["clv"]) for each in told] == [
+        ("a", "2400", None),
+        ("b", "2400", None),
+        ("c", "2400", None),
+    ]
+    assert [line["account"] for line in found] == ["a", "b", "c"]
