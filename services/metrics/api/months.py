@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from services.metrics.api.bodies import MonthBody, MonthsBody, conflict, view_fields
@@ -40,7 +40,7 @@ async def get_months(
     group: Accounts,
     known_at: KnownAt = None,
     format: ListFormat = ListFormat.JSON,  # noqa: A002 - the name is the parameter's
-) -> MonthsBody | StreamingResponse:
+) -> Response:
     """The report of each month from `from` to `to`, both included; CSV has a line a month."""
     known_until = await get_known_until(tx)
     view = await reports.get_view(tx, caller.workspace, known_at=known_at_of(known_at))
@@ -48,13 +48,15 @@ async def get_months(
     if format is ListFormat.CSV:
         return _csv(view, found.reports)
     kept = await reports.get_kept(tx, caller.workspace, known_at=view.known_at)
-    return MonthsBody(
+    body = MonthsBody(
         **view_fields(view, known_until),
         months={str(month): MonthBody.of(report) for month, report in found.reports.items()},
         duplicates_ignored=kept.repeats,
         conflicts=[conflict(record, msgspec.json.decode(record.raw)) for record in kept.conflicts],
         missing_rates=sorted(found.missing_rates),
     )
+    # Written by pydantic itself: FastAPI would take it apart and together again, 1 ms for 2 years.
+    return Response(body.model_dump_json(), media_type="application/json")
 
 
 def _csv(view: View, months: Mapping[Month, MonthReport]) -> StreamingResponse:

@@ -119,7 +119,7 @@ def ratio(share: Fraction | None) -> float | None:
 
 def share(part: Fraction | int, whole: Fraction | int) -> Fraction | None:
     """`part` / `whole`; a ratio over nothing is None, neither 0 nor 100 % (P28)."""
-    return None if whole == 0 else Fraction(part) / Fraction(whole)
+    return None if whole == 0 else Fraction(part, whole)
 
 
 def _rounded(amount: Fraction, decimals: int) -> Decimal:

@@ -105,7 +105,8 @@ def month_sums(
         start = worth(held, rates, month.previous)
         tally = EMPTY
         for currency, of_currency in native.items():
-            tally = tally.plus(_at_rate(of_currency, rates.factor(currency, month)))
+            added = _at_rate(of_currency, rates.factor(currency, month))
+            tally = added if tally is EMPTY else tally.plus(added)
         sums[month] = MonthSums(start, worth(held, rates, month) - start, tally, customers)
         for currency, of_currency in native.items():
             held[currency] = held.get(currency, NOTHING) + of_currency.change
@@ -261,10 +262,13 @@ def missing_rates(sums: Iterable[tuple[Month, str]], rates: Rates) -> frozenset[
 
 def _at_rate(tally: Tally, factor: Fraction | None) -> Tally:
     """A native tally in the reporting currency; without a rate its customers alone are known."""
-    rate = NOTHING if factor is None else factor
+    if factor is ONE:  # as a rule, and fractions are slow
+        return tally
+    if factor is None:
+        return Tally(customers=tally.customers)
     return Tally(
-        {kind: amount * rate for kind, amount in tally.net.items()},
-        {kind: amount * rate for kind, amount in tally.gross.items()},
+        {kind: amount * factor for kind, amount in tally.net.items()},
+        {kind: amount * factor for kind, amount in tally.gross.items()},
         tally.customers,
     )
 

@@ -20,7 +20,7 @@ def test_what_was_brought_is_the_margin_of_each_closing_balance():
     found = value("2026-03", state("2026-01-10", "100"), state("2026-02-10", "300"), churn=HALF)
 
     assert found is not None
-    assert (found.months, found.realised, found.expected) == (3, 350, 300)
+    assert found == Lifetime(months=3, realised=Fraction(350), expected=Fraction(300))
     assert found.clv == 350 + 300
 
 
