@@ -158,3 +158,55 @@ def test_a_rebuild_finds_the_tables_equal_and_publishes_nothing(
     metrics.wait_ready()
     tenant.send_facts(state("more", "2025-01-05T00:00:00Z", 7))
     assert wait_until(lambda: tenant.mrr_end() == str(15 * 150 + 7), timeout_seconds=AWAIT_SECONDS)
+
+
+def test_a_rebuild_gives_a_subscription_to_the_same_account_whatever_came_first(
+    tenant: Tenant, metrics: ServiceProcess
+):
+    at = "2025-01-05T00:00:00Z"
+    claims = [
+        said(
+            state(f"a{number}", at, 100 + number, name=f"f{number}", subscription="s"),
+            at=at,
+            recorded_at=f"2025-01-{25 - number:02}T00:00:00Z",
+            workspace=tenant.workspace,
+        ).event
+        for number in range(6)
+    ]
+    for event in claims:  # each recorded before the ones that came before it
+        tenant.send(event)
+    assert wait_until(lambda: tenant.mrr_end() == "105", timeout_seconds=AWAIT_SECONDS)
+
+    beside = rebuild(metrics, "--dry-run")
+
+    assert beside.status == 0, beside.said + beside.complained
+    refused = tenant.get("/v1/revenue/refused").json()["items"]
+    assert [(each["account"], each["owner"]) for each in refused] == [
+        (f"a{number}", "a5") for number in range(5)
+    ]
+
+
+def test_a_late_rate_is_told_by_the_running_service_and_not_by_a_rebuild(
+    tenant: Tenant, metrics: ServiceProcess
+):
+    rate = {"type": "fx_rate", "currency": "USD"}
+    tenant.send_facts({"id": "r1", "month": "2025-01", "rate": "0.5", **rate})
+    tenant.send_facts(state("acme", "2025-01-05T00:00:00Z", 10000, currency="USD"))
+    assert wait_until(lambda: tenant.mrr_end() == "5000", timeout_seconds=AWAIT_SECONDS)
+    waiting = "SELECT count(*) FROM rate_due"
+    assert wait_until(
+        lambda: ask_database(metrics, waiting)[0][0] == 0, timeout_seconds=AWAIT_SECONDS
+    )
+    tenant.send_facts({"id": "r2", "month": "2025-02", "rate": "0.6", **rate})
+    assert wait_until(lambda: tenant.mrr_end() == "6000", timeout_seconds=AWAIT_SECONDS)
+    assert wait_until(
+        lambda: ask_database(metrics, waiting)[0][0] == 0, timeout_seconds=AWAIT_SECONDS
+    )
+
+    swapped = rebuild(metrics)
+
+    assert swapped.status == 0, swapped.said + swapped.complained
+    assert tenant.mrr_end() == "6000"
+    assert ask_database(metrics, waiting)[0][0] == 0
+    told = ask_database(metrics, "SELECT count(*) FROM outbox")
+    assert told[0][0] == 0
