@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.metrics.api.bodies import ViewBody, view_fields
 from services.metrics.api.parameters import AsOf, KnownAt, Snapshot, as_of_or_now, known_at_of
-from services.metrics.api.refused import RefusedBody
+from services.metrics.api.refused import RefusedFactBody
 from services.metrics.model.calendar import month_at
 from services.metrics.model.committed import committed
 from services.metrics.model.identity import FactName
@@ -52,7 +52,7 @@ class AccountBody(ViewBody):
     unresolved: list[str] = Field(
         description="Provider's objects that a state names and nobody has told yet."
     )
-    refused: list[RefusedBody] = Field(
+    refused: list[RefusedFactBody] = Field(
         description="Facts that count nowhere: their subscription is another account's."
     )
 
@@ -102,7 +102,7 @@ async def get_account(
         ],
         unresolved=sorted(unresolved_at(known[account], known_by)),
         refused=[
-            RefusedBody.of(each)
+            RefusedFactBody.of(each)
             for each in refused_at(known[account], known_by)
             if each.account == account
         ],

@@ -23,7 +23,7 @@ from services.metrics.model.knowledge import (
 from services.metrics.model.money import shown, worth
 from services.metrics.model.objects import NO_OBJECTS, Objects, objects_of
 from services.metrics.model.reconciliation import AccountDiffers, Differing, Side, compared
-from services.metrics.model.state import PricedState, priced
+from services.metrics.model.state import DISCOUNTS_CUSTOMERS, PricedState, priced
 from services.metrics.store import reports, steps
 from services.metrics.store.accounts import list_aliases
 from services.metrics.store.knowledge import get_knowledge, get_objects
@@ -194,8 +194,10 @@ async def _by_account(
 
 async def _objects(tx: Tx, view: View, listed: Listed) -> Objects:
     """What the list tells of objects, and what is known here of those that it only names."""
-    states = (state for listed_states in listed.states.values() for state in listed_states)
+    states = [state for listed_states in listed.states.values() for state in listed_states]
+    customers = {state.account for state in states if state.source == DISCOUNTS_CUSTOMERS}
     named = {name for state in states for name in named_in(state)} | coupons_named(listed.told)
+    named |= customers
     if not named:
         return NO_OBJECTS
     known = await get_objects(tx, view.workspace, named)

@@ -22,7 +22,7 @@ COLUMNS = ("source", "id", "account", "subscription", "owner", "code", "message"
 SUBSCRIPTION_MOVED = "subscription_moved"
 
 
-class RefusedBody(BaseModel):
+class RefusedFactBody(BaseModel):
     """A fact that counts nowhere, and why; once the claim that stands is void, the next counts."""
 
     source: str = Field(description="Source of the fact.")
@@ -34,7 +34,7 @@ class RefusedBody(BaseModel):
     message: str = Field(description="The same in words.")
 
     @classmethod
-    def of(cls, refused: Refused) -> "RefusedBody":
+    def of(cls, refused: Refused) -> "RefusedFactBody":
         """The fact, shown."""
         return cls(
             source=refused.name.source,
@@ -61,11 +61,11 @@ class RefusedQuery(BaseModel):
     "/revenue/refused",
     summary="Facts that count nowhere, with the reason",
     response_model=None,
-    responses={200: {"model": Page[RefusedBody]}},
+    responses={200: {"model": Page[RefusedFactBody]}},
 )
 async def get_refused(
     request: Request, caller: Reading, tx: Snapshot, query: Annotated[RefusedQuery, Query()]
-) -> Page[RefusedBody] | StreamingResponse:
+) -> Page[RefusedFactBody] | StreamingResponse:
     """By account and fact: states of subscriptions that another account was said first to have."""
     known_at = known_at_of(query.known_at)
     if query.format is ListFormat.CSV:
@@ -78,7 +78,7 @@ async def get_refused(
                     found = await list_refused(
                         reading, caller.workspace, known_at=known_at, after=after, limit=CHUNK
                     )
-                yield [tuple(RefusedBody.of(one).model_dump().values()) for one in found]
+                yield [tuple(RefusedFactBody.of(one).model_dump().values()) for one in found]
                 whole = len(found) == CHUNK
                 after = Place.of(found[-1]) if found else after
 
@@ -89,6 +89,6 @@ async def get_refused(
     )
     more = len(found) > query.limit
     return Page(
-        items=[RefusedBody.of(one) for one in found[: query.limit]],
+        items=[RefusedFactBody.of(one) for one in found[: query.limit]],
         next_cursor=encode_place(Place.of(found[query.limit - 1])) if more else None,
     )

@@ -18,7 +18,7 @@ from services.metrics.model.knowledge import (
 )
 from services.metrics.model.objects import NO_OBJECTS
 from services.metrics.model.retold import due_at
-from services.metrics.model.state import PricedState, priced
+from services.metrics.model.state import DISCOUNTS_CUSTOMERS, PricedState, priced
 from services.metrics.store import accounts, facts
 from services.metrics.store.claimants import Claim, append_claims
 from services.metrics.store.facts import NewRecord
@@ -224,6 +224,10 @@ async def _touch_homes(
 
 
 async def _naming(tx: Tx, workspace: str, object_ids: set[str]) -> set[str]:
-    """The accounts whose states name these objects, or discounts of these coupons."""
+    """The accounts whose states name these objects, or discounts of these coupons; and customers
+    that have such a discount.
+    """
     discounts = await facts.list_discounts_of(tx, workspace, object_ids)
-    return await facts.list_accounts_naming(tx, workspace, object_ids | discounts)
+    return await facts.list_accounts_naming(
+        tx, workspace, object_ids | discounts, source=DISCOUNTS_CUSTOMERS
+    )

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from decimal import InvalidOperation
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from services.metrics.model.identity import name_of
 from shared.events.billing import (
     Amount,
@@ -34,6 +36,13 @@ class Tariff(NamedTuple):
     tiers: tuple[Tier, ...]
     mode: TiersMode
     transform: TransformQuantity | None
+
+
+class CustomerDiscounts(NamedTuple):
+    """What a customer takes off all of its subscriptions, as far as it is known."""
+
+    known: tuple[Discount, ...] = ()
+    unresolved: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,12 +73,36 @@ class Objects:
     def discount(self, object_id: str, currency: str, instant: datetime) -> Discount | None:
         """The terms of a discount, or of a coupon, in `currency`; None where they are unknown."""
         told = self.at(object_id, instant)
-        if told is None:
-            return None
+        return None if told is None else self.discount_in(told, currency, instant)
+
+    def discount_in(self, told: Content, currency: str, instant: datetime) -> Discount | None:
+        """The terms of a discount that is told so; None where those of its coupon are unknown."""
         coupon = self._coupon(told, instant)
         if coupon is None:
             return None
         return _read(lambda content: _discount(content, coupon, currency), told)
+
+    def discounts_of_customer(self, customer: str, currency: str) -> CustomerDiscounts:
+        """The discounts that the customer itself has had, each in force for its time."""
+        versions = self.versions.get(customer)
+        if not versions:
+            return CustomerDiscounts()
+        ends = [*(since for since, _ in versions[1:]), None]
+        known: list[Discount] = []
+        unresolved = False
+        for (since, told), replaced_at in zip(versions, ends, strict=True):
+            if told.get("deleted"):
+                continue
+            terms = self.discount_in(told, currency, since)
+            unresolved |= terms is None
+            if terms is not None:
+                ended = [end for end in (terms.end, replaced_at) if end is not None]
+                known.append(
+                    msgspec.structs.replace(
+                        terms, start=terms.start or since, end=min(ended, default=None)
+                    )
+                )
+        return CustomerDiscounts(tuple(known), unresolved=unresolved)
 
     def _coupon(self, told: Content, instant: datetime) -> Content | None:
         if "duration" in told:

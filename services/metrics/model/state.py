@@ -13,7 +13,7 @@ import msgspec
 
 from services.metrics.model.identity import FactName, name_of
 from services.metrics.model.money import NOTHING
-from services.metrics.model.objects import Objects
+from services.metrics.model.objects import CustomerDiscounts, Objects
 from services.metrics.model.pricing import subscription_mrr
 from services.metrics.model.resolution import resolved
 from shared.events.billing import (
@@ -30,6 +30,7 @@ from shared.events.billing import (
 COUNTING = frozenset({Status.ACTIVE, Status.PAST_DUE})  # P09
 UNCOLLECTED = frozenset({PauseBehavior.VOID, PauseBehavior.MARK_UNCOLLECTIBLE})  # P10
 
+DISCOUNTS_CUSTOMERS = "stripe"  # the source whose customers may have a discount themselves
 # Nothing is scheduled for then: many systems write "never" as the last day that they can.
 NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -78,8 +79,9 @@ class PricedState(msgspec.Struct, frozen=True, array_like=True):
 def priced(state: SubscriptionState, objects: Objects) -> PricedState:
     """The state with its MRR from turn to turn, by the objects that are known."""
     known = resolved(state, objects)
+    of_customer = _of_customer(state, objects)
     if state.status in COUNTING or state.status is Status.TRIALING:
-        turns = tuple(_turns(state, known.items, known.discounts))
+        turns = tuple(_turns(state, known.items, (*known.discounts, *of_customer.known)))
     else:
         turns = (Turn(state.effective_at, NOTHING, ""),)
     return PricedState(
@@ -95,10 +97,21 @@ def priced(state: SubscriptionState, objects: Objects) -> PricedState:
         paused=paused(state.pause, state.effective_at),
         turns=turns,
         object_ids=tuple(sorted(known.object_ids)),
-        unresolved=tuple(sorted(known.unresolved)),
+        unresolved=tuple(
+            sorted({*known.unresolved, *([state.account] if of_customer.unresolved else ())})
+        ),
         digest=state.digest,
         follows=state.follows,
     )
+
+
+def _of_customer(state: SubscriptionState, objects: Objects) -> CustomerDiscounts:
+    """What its customer takes off the subscription: Stripe does so only where it has no discount
+    of its own.
+    """
+    if state.source != DISCOUNTS_CUSTOMERS or state.discounts:
+        return CustomerDiscounts()
+    return objects.discounts_of_customer(state.account, state.currency)
 
 
 def paused(pause: Pause | None, at: datetime) -> bool:

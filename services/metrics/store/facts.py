@@ -172,6 +172,19 @@ async def list_states(tx: Tx, workspace: str, accounts: Collection[str]) -> list
     ]
 
 
+async def list_raw_states(
+    tx: Tx, workspace: str, accounts: Collection[str]
+) -> dict[tuple[FactName, Place], str]:
+    """What the records of these accounts' states say, word for word."""
+    found = await rows(
+        tx,
+        f"SELECT {RAW} FROM fact f WHERE f.workspace = :workspace"
+        " AND f.account = ANY(CAST(:accounts AS text[])) AND f.type = 'subscription_state'",
+        {"workspace": workspace, "accounts": sorted(accounts)},
+    )
+    return {(record.name, record.place): record.raw for record in map(_raw, found)}
+
+
 async def list_voids(tx: Tx, workspace: str, accounts: Collection[str]) -> list[RawRecord]:
     """The voids of the accounts' states, and the voids of these, as deep as they go."""
     return await _withdrawn(
@@ -270,15 +283,19 @@ async def list_reached(tx: Tx, workspace: str, voids: Collection[FactName]) -> R
     )
 
 
-async def list_accounts_naming(tx: Tx, workspace: str, object_ids: Collection[str]) -> set[str]:
-    """The accounts whose states name one of these objects."""
+async def list_accounts_naming(
+    tx: Tx, workspace: str, object_ids: Collection[str], *, source: str
+) -> set[str]:
+    """The accounts whose states name one of these objects, or that are one, a customer of it."""
     if not object_ids:
         return set()
     found = await rows(
         tx,
         "SELECT DISTINCT account FROM fact WHERE workspace = :workspace"
-        " AND named && CAST(:named AS text[])",
-        {"workspace": workspace, "named": sorted(object_ids)},
+        " AND named && CAST(:named AS text[]) UNION SELECT account FROM fact"
+        " WHERE workspace = :workspace AND account = ANY(CAST(:named AS text[]))"
+        " AND type = 'subscription_state' AND source = :source",
+        {"workspace": workspace, "named": sorted(object_ids), "source": source},
     )
     return {row.account for row in found}
 

@@ -20,6 +20,7 @@ from services.metrics.model.knowledge import (
     standing_of,
     with_record_time,
 )
+from services.metrics.model.state import DISCOUNTS_CUSTOMERS
 from services.metrics.store import accounts, claimants, facts
 from services.metrics.store.claimants import Claim
 from services.metrics.store.facts import StateRow
@@ -42,7 +43,12 @@ async def get_knowledge(tx: Tx, workspace: str, wanted: Collection[str]) -> dict
         _state(row) for row in _first(await facts.list_states(tx, workspace, sent_for), contested)
     ]
     named = {name for state in states if state.state is not None for name in named_in(state.state)}
-    objects = await _objects(tx, workspace, named, contested)
+    customers = {s.account for s in states if s.name.source == DISCOUNTS_CUSTOMERS}
+    objects = await _objects(tx, workspace, named | customers, contested)
+    discounted = customers & {one.described.object_id for one in objects}
+    if discounted:
+        raw = await facts.list_raw_states(tx, workspace, discounted)
+        states = [_said_again(each, raw) if each.account in discounted else each for each in states]
     voids = [
         *await facts.list_voids(tx, workspace, sent_for),
         *await facts.list_voids_of_objects(tx, workspace, {o.name for o in objects}),
@@ -131,6 +137,12 @@ def _age(row: StateRow | RawRecord) -> tuple[datetime, Place]:
 def _state(row: StateRow) -> StateRecord:
     said = None if row.raw is None else cast("SubscriptionState", read_again(row.raw))
     return StateRecord(row.name, row.account, row.recorded_at, row.place, row.priced, said)
+
+
+def _said_again(record: StateRecord, raw: Mapping[tuple[FactName, Place], str]) -> StateRecord:
+    """The state with all that it says, to be priced by more than that."""
+    said = cast("SubscriptionState", read_again(raw[record.name, record.place]))
+    return record._replace(priced=None, state=said)
 
 
 def _void(row: RawRecord) -> VoidRecord:

@@ -19,6 +19,7 @@ from tests.unit.ingest.stripe_objects import (
     discount,
     event,
     fact,
+    facts,
     item,
     items,
     price,
@@ -68,6 +69,18 @@ def test_discount_is_kept_for_the_subscriptions_that_name_it(kind: str):
     assert (found["type"], found["object_id"]) == ("provider_object", "di_1")
     assert found["object"]["source"]["coupon"]["percent_off"] == 20.0
     assert found["effective_at"] == CREATED.isoformat().replace("+00:00", "Z")
+
+
+def test_discount_of_a_customer_itself_is_told_of_the_customer_until_it_ends():
+    whole = discount(subscription=None)
+
+    begun = facts(event("customer.discount.created", whole))
+    ended = facts(event("customer.discount.deleted", whole))
+
+    assert [one["object_id"] for one in begun] == ["di_1", "cus_1"]
+    assert begun[1]["object"] == begun[0]["object"]
+    assert begun[1]["id"] != begun[0]["id"]
+    assert ended[1]["object"] == {"object": "discount", "deleted": True}
 
 
 @pytest.mark.parametrize(

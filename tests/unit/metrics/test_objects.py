@@ -186,3 +186,57 @@ def test_an_amount_off_in_krona_has_no_decimals():
     found = worth_with(NAMED_DISCOUNT, told("di_1", coupon), currency="ISK")
 
     assert found == 100 - 10
+
+
+def of_customer(content: dict[str, Any], at: str, **fields: Any) -> AnyFact:
+    """What is told of a customer's own discount from `at` on."""
+    return told("acme", content, effective_at=at, **fields)
+
+
+HALF_OFF = {"object": "discount", "coupon": {"duration": "forever", "percent_off": 50}}
+NONE_LEFT = {"object": "discount", "deleted": True}
+
+
+@pytest.mark.parametrize(
+    ("at", "worth"),
+    [("2026-02-28", 100), ("2026-03-01", 50), ("2026-03-31", 50), ("2026-04-01", 100)],
+)
+def test_a_discount_of_the_customer_lowers_its_subscriptions_for_its_time(at: str, worth: int):
+    found = mrr_at(
+        at,
+        state("2026-01-10", source="stripe"),
+        of_customer(HALF_OFF, "2026-03-01"),
+        of_customer(NONE_LEFT, "2026-04-01"),
+    )
+
+    assert found == worth
+
+
+def test_a_subscription_with_a_discount_of_its_own_does_not_get_its_customers():
+    own = discount("10")
+    subscribed = state("2026-01-10", source="stripe", discounts=[own])
+
+    assert mrr_at("2026-03-01", subscribed, of_customer(HALF_OFF, "2026-02-01")) == 90
+
+
+def test_another_discount_of_the_customer_replaces_the_one_before():
+    tenth = HALF_OFF | {"coupon": {"duration": "forever", "percent_off": 10}}
+    facts = (of_customer(HALF_OFF, "2026-02-01"), of_customer(tenth, "2026-03-01"))
+
+    assert mrr_at("2026-02-15", state("2026-01-10", source="stripe"), *facts) == 50
+    assert mrr_at("2026-03-15", state("2026-01-10", source="stripe"), *facts) == 90
+
+
+def test_a_coupon_of_a_customers_discount_that_nobody_has_told_is_listed():
+    named = {"object": "discount", "source": {"coupon": "co_1"}}
+    subscribed = state("2026-01-10", source="stripe")
+    facts = (subscribed, of_customer(named, "2026-02-01"))
+
+    assert books_from(*facts).unresolved == {"acme"}
+    assert mrr_at("2026-03-01", *facts) == 100
+    known = told("co_1", {"duration": "forever", "percent_off": 20}, effective_at="2026-01-01")
+    assert mrr_at("2026-03-01", *facts, known) == 80
+
+
+def test_other_sources_know_no_discounts_of_customers():
+    assert mrr_at("2026-03-01", state("2026-01-10"), of_customer(HALF_OFF, "2026-02-01")) == 100

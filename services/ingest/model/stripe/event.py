@@ -32,9 +32,12 @@ KINDS: Mapping[str, Callable[[StripeEvent], Said]] = {
     "customer.subscription.deleted": reader(subscription.deleted, seq=DELETED),
     **{
         f"{thing}.{fact}": objects.noted
-        for thing in ("customer.discount", "coupon", "price", "plan", "product")
+        for thing in ("coupon", "price", "plan", "product")
         for fact in ("created", "updated", "deleted")
     },
+    "customer.discount.created": objects.discount_noted,
+    "customer.discount.updated": objects.discount_noted,
+    "customer.discount.deleted": objects.discount_ended,
     **{
         f"subscription_schedule.{fact}": objects.noted
         for fact in ("created", "updated", "released", "canceled", "completed", "aborted")

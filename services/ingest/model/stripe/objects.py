@@ -9,7 +9,7 @@ from msgspec import Raw
 from services.ingest.model.stripe.envelope import Said, StripeEvent, without_free_text
 from services.ingest.model.stripe.unused import UnusedType
 from shared.stripe.discounts import Discount, told
-from shared.stripe.fields import Text
+from shared.stripe.fields import Reference, Text, id_of
 from shared.stripe.prices import TIERED
 
 
@@ -28,6 +28,41 @@ def noted(event: StripeEvent) -> Said:
     if named.billing_scheme == TIERED and not named.tiers:
         raise UnusedType(f"{event.kind} leaves out the tiers of {named.id}")
     return Said((_fact(event, named.id, without_free_text(event.data.object)),))
+
+
+class _Discount(msgspec.Struct):
+    """Whose a discount is: the customer's itself where no subscription or invoice is named."""
+
+    customer: Reference | None = None
+    subscription: Reference | None = None
+    subscription_item: Reference | None = None
+    invoice: Reference | None = None
+    invoice_item: Reference | None = None
+
+    @property
+    def of_customer(self) -> str | None:
+        """The customer, of all of whose subscriptions it takes something off."""
+        others = (self.subscription, self.subscription_item, self.invoice, self.invoice_item)
+        return None if any(map(id_of, others)) else id_of(self.customer)
+
+
+def discount_noted(event: StripeEvent) -> Said:
+    """The discount, and where its customer has it itself, that it does."""
+    return _noted_of(event, without_free_text(event.data.object))
+
+
+def discount_ended(event: StripeEvent) -> Said:
+    """The discount, and where its customer had it itself, that it has none any more."""
+    return _noted_of(event, {"object": "discount", "deleted": True})
+
+
+def _noted_of(event: StripeEvent, of_customer: Raw | Mapping[str, Any]) -> Said:
+    facts = noted(event).facts
+    customer = event.held(_Discount).of_customer
+    if customer is None:
+        return Said(facts)
+    fact = _fact(event, customer, of_customer) | {"id": f"{event.id} {customer}"}
+    return Said((*facts, fact))
 
 
 def discount(event: StripeEvent, held: Discount) -> dict[str, Any]:
