@@ -128,38 +128,6 @@ def test_months_that_are_over_close_by_themselves(tenant: Tenant):
     assert wait_until(lambda: closed()[:2] == ["2025-01", "2025-02"], timeout_seconds=60), closed()
 
 
-def test_a_rebuild_finds_the_tables_equal_and_publishes_nothing(
-    tenant: Tenant, metrics: ServiceProcess
-):
-    accounts = [f"a{number}" for number in range(20)]
-    tenant.send_facts(
-        *(state(a, "2025-01-05T00:00:00Z", 100, ends_at="2025-02-05T00:00:00Z") for a in accounts),
-        *(state(a, "2025-01-20T00:00:00Z", 150, name=f"{a}-2") for a in accounts),
-        *({"id": f"v-{a}", "type": "void", "target": f"{a}-2"} for a in accounts[:5]),
-        state(accounts[0], "2025-01-20T00:00:00Z", 175, name=f"{accounts[0]}-2"),
-        state(accounts[0], "2025-01-20T00:00:00Z", 150, name=f"{accounts[0]}-2"),
-    )
-    wanted = str(15 * 150)
-    assert wait_until(lambda: tenant.mrr_end() == wanted, timeout_seconds=AWAIT_SECONDS)
-    waiting = "SELECT count(*) FROM outbox"
-    assert wait_until(
-        lambda: ask_database(metrics, waiting)[0][0] == 0, timeout_seconds=AWAIT_SECONDS
-    )
-
-    beside = rebuild(metrics, "--dry-run")
-    swapped = rebuild(metrics)
-
-    assert beside.status == 0, beside.said + beside.complained
-    assert swapped.status == 0, swapped.said + swapped.complained
-    assert tenant.mrr_end() == wanted
-    assert ask_database(metrics, "SELECT count(*) FROM step WHERE known_to IS NOT NULL")[0][0] > 0
-    metrics.terminate()
-    metrics.start()
-    metrics.wait_ready()
-    tenant.send_facts(state("more", "2025-01-05T00:00:00Z", 7))
-    assert wait_until(lambda: tenant.mrr_end() == str(15 * 150 + 7), timeout_seconds=AWAIT_SECONDS)
-
-
 def test_a_rebuild_gives_a_subscription_to_the_same_account_whatever_came_first(
     tenant: Tenant, metrics: ServiceProcess
 ):
@@ -210,3 +178,35 @@ def test_a_late_rate_is_told_by_the_running_service_and_not_by_a_rebuild(
     assert ask_database(metrics, waiting)[0][0] == 0
     told = ask_database(metrics, "SELECT count(*) FROM outbox")
     assert told[0][0] == 0
+
+
+def test_a_rebuild_finds_the_tables_equal_and_publishes_nothing(
+    tenant: Tenant, metrics: ServiceProcess
+):
+    accounts = [f"a{number}" for number in range(20)]
+    tenant.send_facts(
+        *(state(a, "2025-01-05T00:00:00Z", 100, ends_at="2025-02-05T00:00:00Z") for a in accounts),
+        *(state(a, "2025-01-20T00:00:00Z", 150, name=f"{a}-2") for a in accounts),
+        *({"id": f"v-{a}", "type": "void", "target": f"{a}-2"} for a in accounts[:5]),
+        state(accounts[0], "2025-01-20T00:00:00Z", 175, name=f"{accounts[0]}-2"),
+        state(accounts[0], "2025-01-20T00:00:00Z", 150, name=f"{accounts[0]}-2"),
+    )
+    wanted = str(15 * 150)
+    assert wait_until(lambda: tenant.mrr_end() == wanted, timeout_seconds=AWAIT_SECONDS)
+    waiting = "SELECT count(*) FROM outbox"
+    assert wait_until(
+        lambda: ask_database(metrics, waiting)[0][0] == 0, timeout_seconds=AWAIT_SECONDS
+    )
+
+    beside = rebuild(metrics, "--dry-run")
+    swapped = rebuild(metrics)
+
+    assert beside.status == 0, beside.said + beside.complained
+    assert swapped.status == 0, swapped.said + swapped.complained
+    assert tenant.mrr_end() == wanted
+    assert ask_database(metrics, "SELECT count(*) FROM step WHERE known_to IS NOT NULL")[0][0] > 0
+    metrics.terminate()
+    metrics.start()
+    metrics.wait_ready()
+    tenant.send_facts(state("more", "2025-01-05T00:00:00Z", 7))
+    assert wait_until(lambda: tenant.mrr_end() == str(15 * 150 + 7), timeout_seconds=AWAIT_SECONDS)
