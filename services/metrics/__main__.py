@@ -38,6 +38,7 @@ def build() -> Service:
             "closed_month",
             "scheduled_movement",
             "rate_due",
+            "offer",
             "tide",
             "contract_notice",
             "opportunity_told",

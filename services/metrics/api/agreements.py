@@ -23,6 +23,7 @@ from services.metrics.model.contracts import (
 from services.metrics.model.money import ratio
 from services.metrics.model.timeline import Timeline
 from services.metrics.store import contracts, reports, steps
+from services.metrics.store import opportunities as leads
 from services.metrics.store.contracts import Agreement, Granted, Place, Told
 from services.metrics.store.opportunities import Lead, list_leads
 from services.metrics.store.reports import View
@@ -32,9 +33,7 @@ from shared.http import (
     Cursor,
     Limit,
     Page,
-    decode_cursor,
     decode_place,
-    encode_cursor,
     encode_place,
 )
 
@@ -297,14 +296,15 @@ async def list_opportunities(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[OpportunityBody] | StreamingResponse:
-    """By account; who pays by value has none for seats: added users are no revenue (C19).
+    """By account: seats nearly taken, and offers that answer what it has wished for (C16, N22).
 
+    Who pays by value has none for seats: added users are no revenue (C19).
     CSV is whole.
     """
     if format is ListFormat.CSV:
         chunks = _leads(request.app.state.database, caller.workspace)
         return csv_response(tuple(OpportunityBody.model_fields), chunks)
-    after = "" if cursor is None else decode_cursor(cursor)
+    after = leads.BEGINNING if cursor is None else decode_place(cursor, leads.Place)
     items: list[OpportunityBody] = []
     async for lead in list_leads(tx, caller.workspace, after=after):
         items.append(OpportunityBody.of(lead))
@@ -313,8 +313,12 @@ async def list_opportunities(
     more = len(items) > limit
     return Page(
         items=items[:limit],
-        next_cursor=encode_cursor(items[limit - 1].account) if more else None,
+        next_cursor=encode_place(_place_of_lead(items[limit - 1])) if more else None,
     )
+
+
+def _place_of_lead(body: OpportunityBody) -> leads.Place:
+    return leads.Place(body.account, body.opportunity)
 
 
 async def _leads(database: Database, workspace: str) -> AsyncIterator[list[Sequence[object]]]:

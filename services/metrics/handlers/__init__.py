@@ -6,6 +6,7 @@ from services.metrics.handlers.accounts import accounts_upserted
 from services.metrics.handlers.agreements import (
     concessions_granted,
     contracts_told,
+    features_wished,
     members_named,
     payments_succeeded,
 )
@@ -20,6 +21,7 @@ SETTINGS = BatchFold(on=(ingest.WorkspaceConfigured,), handle=workspaces_configu
 FACTS = BatchFold(on=(ingest.BillingFactRecorded,), handle=facts_recorded)
 ANSWERS = BatchFold(on=(nps.Answered,), handle=answered)
 ACCOUNTS = BatchFold(on=(ingest.AccountUpserted,), handle=accounts_upserted)
+WISHES = BatchFold(on=(ingest.FeedbackReceived,), handle=features_wished)
 MEMBERS = BatchFold(on=(ingest.AccountUpserted, ingest.UserIdentified), handle=members_named)
 CONTRACTS = BatchFold(on=(ingest.ContractUpserted, ingest.ContractCancelled), handle=contracts_told)
 CONCESSIONS = BatchFold(
@@ -37,6 +39,6 @@ CONTROL = replace(
 LEDGER = Lane(
     name="ledger",
     topics=(ingest.BILLING, ingest.ACCOUNTS, ingest.INTERACTIONS, nps.SURVEYS),
-    folds=(ACCOUNTS, FACTS, ANSWERS, CONTRACTS, CONCESSIONS, PAYMENTS, MEMBERS),
+    folds=(ACCOUNTS, FACTS, ANSWERS, CONTRACTS, CONCESSIONS, PAYMENTS, WISHES, MEMBERS),
 )
 LANES = (CONTROL, LEDGER)

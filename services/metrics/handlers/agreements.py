@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from services.metrics.model.concessions import Concession, ConcessionKind, waived_fee
-from services.metrics.store import contracts
+from services.metrics.store import contracts, offers
 from services.metrics.store.contracts import ContractTold, Granted, Payment, Told
 from shared.bus.handlers import Batch
 from shared.db import Tx
@@ -19,6 +19,8 @@ from shared.events.ingest import (
     PaymentSucceeded,
 )
 from shared.events.metrics import FirstPaymentSucceeded
+
+REQUEST = "request"  # of the kinds of feedback the one that asks for something
 
 
 def _by_workspace(batch: Batch) -> Iterable[tuple[str, list[tuple[str, Received[Any]]]]]:
@@ -118,6 +120,18 @@ async def payments_succeeded(tx: Tx, batch: Batch) -> Sequence[Caused]:
 def _payment(account: str, received: Received[PaymentSucceeded]) -> Payment:
     event = received.event
     return Payment(account, _told(received), Decimal(event.amount), event.currency)
+
+
+async def features_wished(tx: Tx, batch: Batch) -> Sequence[Caused]:
+    """Keep which features accounts ask for: one that an offer answers is an opportunity (N22)."""
+    for workspace, events in _by_workspace(batch):
+        wishes = {
+            (account, received.event.feature)
+            for account, received in events
+            if received.event.kind == REQUEST and received.event.feature
+        }
+        await offers.append_desires(tx, workspace, wishes)
+    return ()
 
 
 async def members_named(tx: Tx, batch: Batch) -> Sequence[Caused]:

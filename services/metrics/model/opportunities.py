@@ -38,6 +38,8 @@ class Opportunity:
     signal: str
     value: Decimal | None = None
     blocked_by: str | None = None
+    offer: str | None = None
+    """What would be sold; None of seats, which the account has already."""
 
 
 class Offer(NamedTuple):
@@ -88,6 +90,7 @@ def desire_opportunities(
             signal=f"wishes for {offer.feature}",
             value=offer.value,
             blocked_by=blocked_by(value_proven=value_proven),
+            offer=offer.name,
         )
         for _, offer in sorted(matched.items())
     ]
