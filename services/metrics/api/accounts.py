@@ -17,6 +17,7 @@ from services.metrics.model.money import Amounts, shown, worth
 from services.metrics.model.timeline import amounts_at, first_paid_at, past_due_at
 from services.metrics.store import reports, steps
 from services.metrics.store.knowledge import get_knowledge
+from services.metrics.store.schedules import get_changes
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.http import NotFound, Problem
@@ -83,11 +84,14 @@ async def get_account(
     at = as_of_or_now(as_of, request)
     known_by = view.known_at or END_OF_TIME
     month = month_at(at, view.zone)
+    change = (await get_changes(tx, view)).by_account.get(account, {})
     return AccountBody(
         **view_fields(view, known_until),
         account=account,
         mrr=shown(worth(amounts_at(timeline, at), view.rates, month)),
-        committed=shown(worth(committed(timeline), view.rates, month)),
+        committed=shown(
+            worth(committed(timeline), view.rates, month) + worth(change, view.rates, month)
+        ),
         at_risk=shown(worth(past_due_at(timeline, at), view.rates, month)),
         first_paid_at=first_paid_at(timeline),
         steps=[

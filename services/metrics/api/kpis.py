@@ -22,6 +22,7 @@ from services.metrics.model.windows import Ends, Window, window_of
 from services.metrics.store import reports
 from services.metrics.store.cohorts import get_costs
 from services.metrics.store.reports import View
+from services.metrics.store.schedules import get_changes
 from services.metrics.store.settings import get_ndr_target
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
@@ -119,7 +120,10 @@ async def _sums(tx: Tx, view: View, now: datetime, last: Month) -> _Sums:
     month = month_at(now, view.zone)
     begin, end = starts_at(last.plus(1 - YEAR_MONTHS), view.zone), ends_at(last, view.zone)
     costs = await get_costs(tx, view)
-    sums = _Sums()
+    changes = await get_changes(tx, view)
+    sums = _Sums(
+        committed=sum((worth(c, view.rates, month) for c in changes.by_account.values()), NOTHING)
+    )
     async for account, timeline in reports.walk(tx, view):
         held = amounts_at(timeline, now)
         sums.mrr += worth(held, view.rates, month)

@@ -14,12 +14,13 @@ from services.metrics.api.parameters import (
     Snapshot,
     known_at_of,
 )
-from services.metrics.model.calendar import ends_at, starts_at
+from services.metrics.model.calendar import ends_at, month_at, starts_at
 from services.metrics.model.committed import point_at
-from services.metrics.model.money import ratio, shown
+from services.metrics.model.money import ratio, shown, worth
 from services.metrics.model.timeline import amounts_before
 from services.metrics.model.windows import Ends, window_of
 from services.metrics.store import reports
+from services.metrics.store.schedules import get_changes
 from services.metrics.store.tide import get_known_until
 from shared.auth import Reading
 from shared.http import instant_of
@@ -71,6 +72,9 @@ class PointBody(BaseModel):
     instant: datetime = Field(description="As asked.")
     mrr: str = Field(description=f"MRR. {AMOUNT}")
     cmrr: str = Field(description="The same once all schedules known then have run; trials are 0.")
+    unresolved_schedules: list[str] = Field(
+        description="Schedules that name a price or a coupon nobody has told: they are left out."
+    )
 
 
 @router.get("/revenue/points", summary="MRR and committed MRR at an instant")
@@ -87,4 +91,12 @@ async def get_point(
     view = await reports.get_view(tx, caller.workspace, known_at=instant)
     timelines = [timeline async for _, timeline in reports.walk(tx, view)]
     point = point_at(timelines, instant, view.rates, view.zone)
-    return PointBody(instant=point.instant, mrr=shown(point.mrr), cmrr=shown(point.cmrr))
+    changes = await get_changes(tx, view)
+    month = month_at(instant, view.zone)
+    scheduled = (worth(change, view.rates, month) for change in changes.by_account.values())
+    return PointBody(
+        instant=point.instant,
+        mrr=shown(point.mrr),
+        cmrr=shown(sum(scheduled, point.cmrr)),
+        unresolved_schedules=list(changes.unresolved),
+    )

@@ -250,6 +250,18 @@ async def list_objects(tx: Tx, workspace: str, object_ids: Collection[str]) -> l
     return [_raw(row) for row in found]
 
 
+async def list_schedules(tx: Tx, workspace: str) -> list[RawRecord]:
+    """The records that describe subscription schedules of Stripe's, whose ids say what they are."""
+    found = await rows(
+        tx,
+        f"SELECT {RAW} FROM fact f WHERE f.workspace = :workspace AND f.source = 'stripe'"
+        " AND f.target >= 'sub_sched_' AND f.target < 'sub_sched`'"
+        " AND f.type = 'provider_object'",
+        {"workspace": workspace},
+    )
+    return [_raw(row) for row in found]
+
+
 class Reached(NamedTuple):
     """What voids withdraw, or give back by voiding a void."""
 
