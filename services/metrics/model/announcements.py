@@ -46,10 +46,7 @@ def announcement_of(
     Both may be the ends of timelines that are equal till then; `paid`: it had paid before.
     """
     same = in_common(before, after)
-    former = _marks(jumps_from(before, same, paid=paid))
-    jumps = _marks(jumps_from(after, same, paid=paid))
-    gone = [jump for mark, jump in former.items() if mark not in jumps]
-    come = [jump for mark, jump in jumps.items() if mark not in former]
+    gone, come = _differing(jumps_from(before, same, paid=paid), jumps_from(after, same, paid=paid))
     in_force = [jump for jump in come if jump.at <= now]
     was_said = any(jump.at <= now for jump in gone)
     changed = [jump for jump in (*gone, *in_force) if jump.at <= now]
@@ -60,6 +57,19 @@ def announcement_of(
         unscheduled=[jump.at for jump in gone],
         mrr=amounts_at(after, now),
         past_due=_past_due(before, after, now),
+    )
+
+
+def _differing(
+    former: Sequence[Jump], jumps: Sequence[Jump]
+) -> tuple[Sequence[Jump], Sequence[Jump]]:
+    """The jumps that are not to be found any more, and those that were not before."""
+    if not former or not jumps:  # as a rule, and amounts are slow to hash
+        return former, jumps
+    was, now = _marks(former), _marks(jumps)
+    return (
+        [jump for mark, jump in was.items() if mark not in now],
+        [jump for mark, jump in now.items() if mark not in was],
     )
 
 
