@@ -1,0 +1,1 @@
+"""The ways out of the house: mail, a person's inbox, webhooks, Slack. Each says how it ended."""

@@ -1,0 +1,1 @@
+"""All SQL of cadence. Functions take the open transaction; none commits."""
