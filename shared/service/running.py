@@ -23,7 +23,7 @@ from shared.service.garbage import look_at_garbage_rarely
 from shared.service.housekeeping import HOUSEKEEPING
 from shared.service.probes import DatabaseProbe
 from shared.service.stopping import stop_on_signals
-from shared.service.value import Role, Service
+from shared.service.value import Role, Service, Worker
 from shared.service.watchdog import LaneWatchdog, LoopWatchdog
 
 log = structlog.get_logger()
@@ -62,6 +62,7 @@ class _Parts:
     consumers: list[Consumer]
     relay: Relay | None
     jobs: JobRunner | None
+    workers: Sequence[Worker]
     writer: KafkaWriter | None
     probe: DatabaseProbe | None
     lanes: LaneWatchdog | None
@@ -83,6 +84,7 @@ class _Parts:
             consumers=consumers,
             relay=_relay(service, writer, owner),
             jobs=_jobs(service, owner) if Role.JOBS in roles else None,
+            workers=service.workers if Role.JOBS in roles else (),
             writer=writer,
             probe=probe,
             lanes=lanes,
@@ -96,6 +98,7 @@ class _Parts:
             yield self.relay.run(stopping)
         if self.jobs is not None:
             yield self.jobs.run(stopping)
+        yield from (worker(stopping) for worker in self.workers)
         if self.server is not None:
             yield serve(self.server, stopping)
         if self.probe is not None:

@@ -1,6 +1,7 @@
 """A service as one value: all that makes one service different from another."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,8 @@ from shared.http import Check
 from shared.settings import ServiceSettings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+Worker = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+"""Runs until the event is set. It keeps its own transactions, leases and fences."""
 
 
 class Role(StrEnum):
@@ -62,6 +65,8 @@ class Service:
     """What a rebuild asks of the new tables before it swaps them in: raises MainstayError where
     something does not hold that always has to."""
     jobs: Sequence[Job] = ()
+    workers: Sequence[Worker] = ()
+    """Effects on the outside world, run beside the jobs: each until it is asked to stop."""
     shows_dead_letters: bool = True
     """False: the service's own routes show them, with more beside."""
     needs_kafka: bool = True
