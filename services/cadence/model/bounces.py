@@ -49,7 +49,9 @@ def read_report(raw: bytes) -> Report:
         parts = list(_parts(message))
         return _read(message, parts)
     except (MessageError, ValueError, LookupError, RecursionError, AttributeError):
-        return Report(ReportKind.UNREADABLE)  # what strangers send breaks any parser sooner or later
+        return Report(
+            ReportKind.UNREADABLE
+        )  # what strangers send breaks any parser sooner or later
 
 
 def _read(message: Message, parts: list[Message]) -> Report:

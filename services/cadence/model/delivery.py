@@ -77,7 +77,7 @@ class Next:
     try_at: datetime | None = None
 
 
-def after(  # noqa: PLR0911 - one return for each way that a hand-over ends
+def after(
     ended: Ended,
     *,
     purpose: Purpose,
@@ -110,9 +110,7 @@ def uncertain(*, purpose: Purpose, attempt: int, now: datetime, policy: RetryPol
     """What a message becomes that may be out already: sent again only where it has to arrive."""
     if purpose in AT_LEAST_ONCE and attempt <= policy.resends:
         wait = policy.waits_seconds[min(attempt, len(policy.waits_seconds)) - 1]
-        return Next(
-            state=State.PLANNED, reason="uncertain", try_at=now + timedelta(seconds=wait)
-        )
+        return Next(state=State.PLANNED, reason="uncertain", try_at=now + timedelta(seconds=wait))
     return Next(state=State.UNCERTAIN, reason="no_answer_to_the_end")
 
 

@@ -1,5 +1,4 @@
-"""How deep a page's elements stand in each other: native parsers recurse, and a stack has an end.
-"""
+"""How deep a page's elements stand in each other: native parsers recurse, and a stack has an end."""
 
 from html.parser import HTMLParser
 

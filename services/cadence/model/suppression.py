@@ -45,9 +45,7 @@ def of_report(kind: ReportKind, *, at: datetime, soft_pause: timedelta) -> Suppr
             return None
 
 
-def forbids(
-    suppression: Suppression, *, topic: str, purpose: Purpose, now: datetime
-) -> bool:
+def forbids(suppression: Suppression, *, topic: str, purpose: Purpose, now: datetime) -> bool:
     """Whether it forbids a message of `topic` now.
 
     Somebody who left a list, or complained of it, still gets notices that are no list; a mailbox

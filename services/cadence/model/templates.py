@@ -7,7 +7,7 @@ and filters named here, no ranges, bounded loops, depth, output and source.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from html import escape, unescape
@@ -40,6 +40,7 @@ HREF = re.compile(r'(?<=\shref=")[^"]*(?=")')
 FOLLOWED = re.compile(r"\s*(https?://|\{\{)", re.IGNORECASE)
 OWN_LINKS = re.compile(r"\{\{-?\s*(unsubscribe_url|invitation_url)\s*-?\}\}")
 SCHEMES = ("http://", "https://")
+UNUSABLE = re.compile(r"[\s\\\x00-\x1f\x7f]")
 BODY_END = "</body>"
 # Fonts that mrml would otherwise have mail programs fetch from a stranger.
 PLAIN = mrml.RenderOptions(disable_comments=False, fonts={})
@@ -74,7 +75,8 @@ class Filled:
     subject: str
     html: str
     text: str
-    targets: Sequence[str]
+    targets: Sequence[str | None]
+    """Where each link leads; None for one that stands in a part that was left out."""
 
 
 class _Letter(Environment):
@@ -87,9 +89,7 @@ class _Letter(Environment):
     block_nesting_limit = 8
 
     def __init__(self, *, escapes: bool) -> None:
-        super().__init__(
-            undefined=FalsyStrictUndefined, strict_filters=True, autoescape=escapes
-        )
+        super().__init__(undefined=FalsyStrictUndefined, strict_filters=True, autoescape=escapes)
         self.tags = {name: tag for name, tag in self.tags.items() if name in TAGS}
         self.filters = {name: call for name, call in self.filters.items() if name in FILTERS}
         self.filters["day"] = _day
@@ -114,13 +114,17 @@ class Compiled:
                 subject=" ".join(self.subject.render(**words).split())[:SUBJECT_CHARACTERS],
                 html=self.html.render(**words, links=marks),
                 text=self.text.render(**words, links=marks),
-                targets=[_target(target.render(**words)) for target in self.targets],
+                targets=(),
             )
+            targets = [
+                _target(target, words) if f"{{link:{place}}}" in filled.html else None
+                for place, target in enumerate(self.targets)
+            ]
         except (LiquidError, RecursionError) as error:
             raise TemplateRefused(_first_line(error)) from error
         if not filled.subject:
             raise TemplateRefused("the subject is empty")
-        return filled
+        return replace(filled, targets=targets)
 
 
 @lru_cache(maxsize=512)
@@ -147,7 +151,7 @@ def with_links(filled: Filled, addresses: Sequence[str]) -> Filled:
     for place, address in enumerate(addresses):
         html = html.replace(f"{{link:{place}}}", escape(address))
         text = text.replace(f"{{link:{place}}}", address)
-    return Filled(filled.subject, html, text, filled.targets)
+    return replace(filled, html=html, text=text)
 
 
 def with_marks(html: str, *, pixel: str, trap: str) -> str:
@@ -186,10 +190,10 @@ def _numbered_links(page: str) -> tuple[str, list[str]]:
     return HREF.sub(numbered, page), hrefs
 
 
-def _target(text: str) -> str:
+def _target(expression: BoundTemplate, words: Mapping[str, Any]) -> str:
     """Where a link leads. Raises TemplateRefused for anything that is no web address."""
-    target = text.strip()
-    if not target.lower().startswith(SCHEMES) or re.search(r"[\s\\\x00-\x1f\x7f]", target):
+    target = expression.render(**words).strip()
+    if not target.lower().startswith(SCHEMES) or UNUSABLE.search(target):
         raise TemplateRefused(f"a link leads to {target[:80]!r}, which is no web address")
     return target
 

@@ -1,0 +1,129 @@
+"""Whether a message may go out now, read anew at hand-over: the newest word on everything counts.
+
+Every no has its reason, the first that holds in this order: gone, late, opted out, suppressed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from services.cadence.model.delivery import OUTSIDE_CONSENT, Purpose, State
+from services.cadence.model.suppression import ALL, Suppression, forbids
+
+EMAIL = "email"
+IN_APP = "in_app"
+
+
+class Target(NamedTuple):
+    """Where a workspace's channel leads, and what signs for it."""
+
+    url: str
+    secrets: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """What is known of a person now. `consents`: the newest word by topic, `all` among them.
+
+    `targets`: the addresses of the workspace's other channels (webhook, slack).
+    """
+
+    user: str
+    email: str | None = None
+    name: str | None = None
+    locale: str = "en"
+    churned_at: datetime | None = None
+    removed_at: datetime | None = None
+    paused: bool = False
+    consents: Mapping[str, bool] = field(default_factory=dict)
+    preferred: Sequence[str] = ()
+    targets: Mapping[str, Target] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """What eligibility looks at of a message."""
+
+    purpose: Purpose
+    topic: str
+    channels: Sequence[str]
+    last_use: datetime
+    newer: str | None = None
+    """Identity of a later one of its program and person that is due as well."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What to do with a due message: hand it over by `channel`, or end it as `state`."""
+
+    channel: str | None = None
+    state: State | None = None
+    reason: str | None = None
+    winner: str | None = None
+
+
+def decide(
+    due: Due, recipient: Recipient | None, suppressions: Sequence[Suppression], now: datetime
+) -> Decision:
+    """Whether and by which channel the message goes out now."""
+    if recipient is None:
+        return _dropped("person_unknown")
+    if gone := _gone(recipient, due, now):
+        return _dropped(gone)
+    if now > due.last_use:
+        return _late(due)
+    if not _is_consented(recipient, due):
+        return _dropped("opted_out")
+    channel = _channel(due, recipient, suppressions, now)
+    return Decision(channel=channel) if channel else _dropped(_no_channel(due, recipient))
+
+
+def _gone(recipient: Recipient, due: Due, now: datetime) -> str | None:
+    if recipient.removed_at is not None and recipient.removed_at <= now:
+        return "removed"
+    if recipient.churned_at is not None and recipient.churned_at <= now:
+        return "churned"
+    return "paused" if recipient.paused and due.purpose not in OUTSIDE_CONSENT else None
+
+
+def _late(due: Due) -> Decision:
+    if due.newer is not None:
+        return Decision(state=State.SUPERSEDED, reason="superseded", winner=due.newer)
+    return Decision(state=State.MISSED, reason="missed_beyond_grace")
+
+
+def _is_consented(recipient: Recipient, due: Due) -> bool:
+    if due.purpose in OUTSIDE_CONSENT:
+        return True
+    consents = recipient.consents
+    return consents.get(due.topic, True) and consents.get(ALL, True)
+
+
+def _channel(
+    due: Due, recipient: Recipient, suppressions: Sequence[Suppression], now: datetime
+) -> str | None:
+    """The first usable channel, in the person's own order, then the step's."""
+    ordered = [channel for channel in recipient.preferred if channel in due.channels]
+    ordered += [channel for channel in due.channels if channel not in ordered]
+    is_suppressed = any(
+        forbids(suppression, topic=due.topic, purpose=due.purpose, now=now)
+        for suppression in suppressions
+    )
+    for channel in ordered:
+        if channel == EMAIL and (recipient.email is None or is_suppressed):
+            continue
+        if channel not in (EMAIL, IN_APP) and channel not in recipient.targets:
+            continue
+        return channel
+    return None
+
+
+def _no_channel(due: Due, recipient: Recipient) -> str:
+    if EMAIL in due.channels and recipient.email is not None:
+        return "suppressed"
+    return "no_address" if EMAIL in due.channels else "no_channel"
+
+
+def _dropped(reason: str) -> Decision:
+    return Decision(state=State.DROPPED, reason=reason)

@@ -1,0 +1,314 @@
+"""The road of messages: claimed under a lease, handed over, ended. Every step checks the fence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+
+from services.cadence.model.delivery import Next, Purpose, State
+from shared.db import Tx, rows
+
+COLUMNS = (
+    "m.workspace, m.identity, m.token, m.user_id, m.account, m.program, m.step, m.template,"
+    " m.variant, m.channels, m.channel, m.pillar, m.purpose, m.topic, m.due_at, m.deadline,"
+    " m.grace_seconds, m.facts, m.attempt, m.fence, m.zone, m.provider"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message on its road, as it was claimed under `fence`."""
+
+    workspace: str
+    identity: str
+    token: str
+    user: str
+    account: str | None
+    program: str
+    step: str
+    template: str
+    variant: str | None
+    channels: Sequence[str]
+    channel: str | None
+    pillar: str
+    purpose: Purpose
+    topic: str
+    due_at: datetime
+    deadline: datetime | None
+    grace: timedelta
+    facts: Mapping[str, Any]
+    attempt: int
+    fence: int
+    zone: str
+    provider: str | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is known by."""
+        return self.workspace, self.identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a message becomes next."""
+
+    message: Message
+    next: Next
+    channel: str | None = None
+    provider: str | None = None
+    winner: str | None = None
+    address_hash: bytes | None = None
+
+
+async def get_now(tx: Tx) -> datetime:
+    """The one clock of deliveries: the database's, at the beginning of the transaction."""
+    (clock,) = await rows(tx, "SELECT now() AS now")
+    now: datetime = clock.now
+    return now
+
+
+async def claim_due(tx: Tx, *, now: datetime, limit: int, lease: timedelta) -> list[Message]:
+    """Messages whose time has come, the oldest first, leased to us under a new fence.
+
+    Rows that others have locked are left out.
+    """
+    found = await rows(
+        tx,
+        "UPDATE message m SET state = 'claimed', fence = m.fence + 1, attempt = m.attempt + 1,"
+        " lease_until = :until FROM (SELECT workspace, identity FROM message"
+        " WHERE state = 'planned' AND try_at <= :now ORDER BY try_at, workspace, identity"
+        " LIMIT :limit FOR UPDATE SKIP LOCKED) AS due"
+        " WHERE m.workspace = due.workspace AND m.identity = due.identity"
+        f" RETURNING {COLUMNS}",
+        {"now": now, "until": now + lease, "limit": limit},
+    )
+    return sorted(map(_message, found), key=lambda message: (message.due_at, message.key))
+
+
+async def return_expired(tx: Tx, *, now: datetime, limit: int) -> int:
+    """Plan again what was claimed and never handed over; how many.
+
+    The attempt does not count: nothing went out.
+    """
+    returned = await rows(
+        tx,
+        "UPDATE message m SET state = 'planned', lease_until = NULL, fence = m.fence + 1,"
+        " attempt = m.attempt - 1 FROM (SELECT workspace, identity FROM message"
+        " WHERE state = 'claimed' AND lease_until < :now ORDER BY lease_until"
+        " LIMIT :limit FOR UPDATE SKIP LOCKED) AS lost"
+        " WHERE m.workspace = lost.workspace AND m.identity = lost.identity RETURNING 1",
+        {"now": now, "limit": limit},
+    )
+    return len(returned)
+
+
+async def claim_expired(tx: Tx, *, now: datetime, limit: int) -> list[Message]:
+    """What was handed over by somebody who never said how it ended, under a fence of ours."""
+    found = await rows(
+        tx,
+        "UPDATE message m SET fence = m.fence + 1 FROM (SELECT workspace, identity FROM message"
+        " WHERE state = 'handed_over' AND lease_until < :now ORDER BY lease_until"
+        " LIMIT :limit FOR UPDATE SKIP LOCKED) AS lost"
+        " WHERE m.workspace = lost.workspace AND m.identity = lost.identity"
+        f" RETURNING {COLUMNS}",
+        {"now": now, "limit": limit},
+    )
+    return sorted(map(_message, found), key=lambda message: message.key)
+
+
+async def save_handed_over(
+    tx: Tx, handed: Sequence[Step], *, now: datetime, lease: timedelta
+) -> set[tuple[str, str]]:
+    """Note that these are about to go out; those that are still ours and may. The rest must not.
+
+    A list's message whose person has left the list since the claim is none of them: this is the
+    last look before DATA.
+    """
+    found = await rows(
+        tx,
+        "UPDATE message m SET state = 'handed_over', handed_over_at = :now, lease_until = :until,"
+        " channel = u.channel, provider = u.provider,"
+        " address_hash = coalesce(u.address_hash, m.address_hash)"
+        " FROM unnest(CAST(:workspaces AS text[]), CAST(:identities AS text[]),"
+        " CAST(:fences AS bigint[]), CAST(:channels AS text[]), CAST(:providers AS text[]),"
+        " CAST(:addresses AS bytea[]))"
+        " AS u(workspace, identity, fence, channel, provider, address_hash)"
+        " WHERE m.workspace = u.workspace AND m.identity = u.identity AND m.fence = u.fence"
+        " AND m.state IN ('claimed', 'handed_over') AND m.lease_until > :now"
+        " AND (m.purpose IN ('renewal', 'security') OR NOT EXISTS (SELECT FROM suppression s"
+        " WHERE s.workspace = u.workspace AND s.address_hash = u.address_hash"
+        " AND s.scope IN ('all', m.topic) AND (s.until IS NULL OR s.until > :now)))"
+        " RETURNING m.workspace, m.identity",
+        {
+            **_keys(handed),
+            **_roads(handed),
+            "addresses": [step.address_hash for step in handed],
+            "now": now,
+            "until": now + lease,
+        },
+    )
+    return {(row.workspace, row.identity) for row in found}
+
+
+async def save_steps(tx: Tx, steps: Sequence[Step], *, now: datetime) -> set[tuple[str, str]]:
+    """Write what became of messages; those that were still ours. A stale fence changes nothing."""
+    if not steps:
+        return set()
+    found = await rows(
+        tx,
+        "UPDATE message m SET state = u.state, reason = u.reason, winner = u.winner,"
+        " channel = coalesce(u.channel, m.channel), provider = coalesce(u.provider, m.provider),"
+        " try_at = coalesce(u.try_at, m.try_at), lease_until = NULL,"
+        " ended_at = CASE WHEN u.state = 'planned' THEN NULL ELSE :now END"
+        " FROM unnest(CAST(:workspaces AS text[]), CAST(:identities AS text[]),"
+        " CAST(:fences AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]),"
+        " CAST(:winners AS text[]), CAST(:channels AS text[]), CAST(:providers AS text[]),"
+        " CAST(:try_at AS timestamptz[])) AS u(workspace, identity, fence, state, reason, winner,"
+        " channel, provider, try_at)"
+        " WHERE m.workspace = u.workspace AND m.identity = u.identity AND m.fence = u.fence"
+        " AND m.state IN ('claimed', 'handed_over') RETURNING m.workspace, m.identity",
+        {
+            **_keys(steps),
+            **_roads(steps),
+            "states": [step.next.state.value for step in steps],
+            "reasons": [step.next.reason for step in steps],
+            "winners": [step.winner for step in steps],
+            "try_at": [step.next.try_at for step in steps],
+            "now": now,
+        },
+    )
+    return {(row.workspace, row.identity) for row in found}
+
+
+async def put_back(tx: Tx, messages: Sequence[Message], *, try_at: datetime) -> None:
+    """Plan these again, as if they had not been claimed."""
+    if messages:
+        steps = [
+            Step(message=message, next=Next(state=State.PLANNED, try_at=try_at))
+            for message in messages
+        ]
+        await tx.execute(
+            text(
+                "UPDATE message m SET state = 'planned', attempt = m.attempt - 1,"
+                " lease_until = NULL, try_at = :try_at FROM unnest(CAST(:workspaces AS text[]),"
+                " CAST(:identities AS text[]), CAST(:fences AS bigint[]))"
+                " AS u(workspace, identity, fence) WHERE m.workspace = u.workspace"
+                " AND m.identity = u.identity AND m.fence = u.fence AND m.state = 'claimed'"
+            ),
+            {**_keys(steps), "try_at": try_at},
+        )
+
+
+async def get_by_token(tx: Tx, token: str) -> Message | None:
+    """The message that a public address names."""
+    found = await rows(
+        tx, f"SELECT {COLUMNS} FROM message m WHERE token = :token", {"token": token}
+    )
+    return _message(found[0]) if found else None
+
+
+async def list_messages(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Message]:
+    """The messages of these workspaces and identities."""
+    found = await rows(
+        tx,
+        f"SELECT {COLUMNS} FROM message m JOIN unnest(CAST(:workspaces AS text[]),"
+        " CAST(:identities AS text[])) AS u(workspace, identity)"
+        " ON m.workspace = u.workspace AND m.identity = u.identity",
+        {"workspaces": [key[0] for key in keys], "identities": [key[1] for key in keys]},
+    )
+    return {message.key: message for message in map(_message, found)}
+
+
+async def list_superseded(tx: Tx, messages: Sequence[Message]) -> dict[tuple[str, str], str]:
+    """Which of these have a later one of the same program and person that is due as well; its
+    identity.
+    """
+    if not messages:
+        return {}
+    found = await rows(
+        tx,
+        "SELECT u.workspace, u.identity, newer.identity AS winner"
+        " FROM unnest(CAST(:workspaces AS text[]), CAST(:identities AS text[]),"
+        " CAST(:programs AS text[]), CAST(:users AS text[]), CAST(:due_at AS timestamptz[]))"
+        " AS u(workspace, identity, program, user_id, due_at)"
+        " JOIN LATERAL (SELECT m.identity FROM message m WHERE m.workspace = u.workspace"
+        " AND m.user_id = u.user_id AND m.program = u.program AND m.due_at > u.due_at"
+        " AND m.due_at <= now() ORDER BY m.due_at DESC LIMIT 1) AS newer ON true",
+        {
+            "workspaces": [message.workspace for message in messages],
+            "identities": [message.identity for message in messages],
+            "programs": [message.program for message in messages],
+            "users": [message.user for message in messages],
+            "due_at": [message.due_at for message in messages],
+        },
+    )
+    return {(row.workspace, row.identity): row.winner for row in found}
+
+
+async def take_allowance(
+    tx: Tx, name: str, *, wanted: int, per_second: float, burst: float, now: datetime
+) -> int:
+    """How many of `wanted` may go out now, taken from the bucket that all processes share.
+
+    The row stays locked until the commit. A clock that steps back adds nothing.
+    """
+    found = await rows(
+        tx,
+        "INSERT INTO send_allowance AS a (name, tokens, at) VALUES (:name, :burst, :now)"
+        " ON CONFLICT (name) DO UPDATE SET tokens = least(:burst, a.tokens + :rate *"
+        " greatest(0, extract(epoch FROM excluded.at - a.at))), at = greatest(a.at, excluded.at)"
+        " RETURNING tokens",
+        {"name": name, "burst": burst, "rate": per_second, "now": now},
+    )
+    taken = min(wanted, int(found[0].tokens))
+    if taken:
+        await tx.execute(
+            text("UPDATE send_allowance SET tokens = tokens - :taken WHERE name = :name"),
+            {"name": name, "taken": taken},
+        )
+    return taken
+
+
+def _keys(steps: Sequence[Step]) -> dict[str, Any]:
+    return {
+        "workspaces": [step.message.workspace for step in steps],
+        "identities": [step.message.identity for step in steps],
+        "fences": [step.message.fence for step in steps],
+    }
+
+
+def _roads(steps: Sequence[Step]) -> dict[str, Any]:
+    return {
+        "channels": [step.channel for step in steps],
+        "providers": [step.provider for step in steps],
+    }
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        workspace=row.workspace,
+        identity=row.identity,
+        token=row.token,
+        user=row.user_id,
+        account=row.account,
+        program=row.program,
+        step=row.step,
+        template=row.template,
+        variant=row.variant,
+        channels=tuple(row.channels),
+        channel=row.channel,
+        pillar=row.pillar,
+        purpose=Purpose(row.purpose),
+        topic=row.topic,
+        due_at=row.due_at,
+        deadline=row.deadline,
+        grace=timedelta(seconds=row.grace_seconds),
+        facts=row.facts if isinstance(row.facts, dict) else msgspec.json.decode(row.facts),
+        attempt=row.attempt,
+        fence=row.fence,
+        zone=row.zone,
+        provider=row.provider,
+    )
