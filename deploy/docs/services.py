@@ -18,4 +18,7 @@ def environment() -> dict[str, str]:
     addresses = {
         f"DATABASE_URL_{name.upper()}": f"postgresql://{name}@127.0.0.1/{name}" for name in SERVICES
     }
-    return addresses | {"OPERATOR_KEY": "only-for-docs"}
+    return addresses | {
+        "OPERATOR_KEY": "only-for-docs",
+        "CADENCE_SECRETS": "only-for-docs-only",
+    }

@@ -86,7 +86,11 @@ class TemporaryStack:
 
     def told(self, service: Service, database_url: str) -> dict[str, str]:
         """The environment that a service needs at least."""
-        own = {service.database_variable: database_url, "OPERATOR_KEY": "operator-of-tests"}
+        own = {
+            service.database_variable: database_url,
+            "OPERATOR_KEY": "operator-of-tests",
+            "CADENCE_SECRETS": "secret-of-tests-1",
+        }
         return {**own, "KAFKA_BOOTSTRAP": self.kafka_bootstrap}
 
     def _template(self, service: Service) -> str:

@@ -1,9 +1,11 @@
-"""HTTP door of cadence: every route stands under /v1."""
+"""HTTP door of cadence: `/v1` for keys, and the public addresses that messages carry."""
 
 from fastapi import APIRouter
 
-from services.cadence.api import simulate
+from services.cadence.api import bounces, public, simulate
 
 router = APIRouter(prefix="/v1", tags=["cadence"])
-for part in (simulate,):
+for part in (bounces, simulate):
     router.include_router(part.router)
+
+public_router = public.router

@@ -40,10 +40,10 @@ class Dkim:
 
     @classmethod
     def of_pem(cls, domain: str, selector: str, pem: str) -> "Dkim":
-        """Raises ValueError where the text is no RSA key."""
+        """Raises ValueError where the text is no key, TypeError for one that is not RSA."""
         key = load_pem_private_key(pem.encode(), password=None)
         if not isinstance(key, RSAPrivateKey):
-            raise ValueError("the DKIM key is no RSA key")
+            raise TypeError("the DKIM key is no RSA key")
         return cls(domain, selector, key)
 
     def signed(self, letter: bytes, *, at: int) -> bytes:
@@ -59,7 +59,8 @@ class Dkim:
         unsigned = (NAME, b" " + RE_BTAG.sub(b"\\1", _joined([*fields, (b"b", b"")])))
         signature = self.key.sign(_canonical(headers, named, unsigned), PKCS1v15(), hashes.SHA256())
         value = _joined([*fields, (b"b", base64.b64encode(signature))])
-        return NAME + b": " + fold(value, namelen=len(NAME) + 2).rstrip() + b"\r\n" + letter
+        folded: bytes = fold(value, namelen=len(NAME) + 2)
+        return NAME + b": " + folded.rstrip() + b"\r\n" + letter
 
     def _fields(self, named: list[bytes], body_hash: bytes, at: int) -> list[tuple[bytes, bytes]]:
         return [
@@ -86,4 +87,5 @@ def _canonical(
     own = Relaxed.canonicalize_headers([unsigned])
     chosen = select_headers(relaxed, named)
     lines = [name + b":" + value for name, value in chosen]
-    return b"".join(lines) + own[0][0] + b":" + own[0][1].rstrip()
+    signature: bytes = own[0][0] + b":" + own[0][1].rstrip()
+    return b"".join(lines) + signature

@@ -9,6 +9,7 @@ from services.cadence.channels.signing import Signer
 from services.cadence.model.delivery import OUTSIDE_CONSENT
 from services.cadence.model.eligibility import Recipient
 from services.cadence.model.letters import Sender, Unsubscribe, Written, compose, message_id
+from services.cadence.model.message import Message
 from services.cadence.model.templates import (
     Filled,
     Source,
@@ -18,7 +19,6 @@ from services.cadence.model.templates import (
 )
 from services.cadence.model.tokens import Unsubscription, opaque, unsubscribe_token
 from services.cadence.store.letters import Link, StoredLetter
-from services.cadence.store.messages import Message
 
 LINKS, TRAPS = "cadence.link", "cadence.trap"
 

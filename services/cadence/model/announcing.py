@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from services.cadence.model.delivery import State
+from services.cadence.model.message import Message
 from shared.events import cadence as events
 from shared.events.base import Caused, Event, partition_key
 
@@ -55,3 +56,18 @@ def delivery(
     if kind is None:
         return None
     return kind(**said, at=at, due_at=due_at, reason=reason, winner=winner, invitation=invitation)
+
+
+def said_of(message: Message, channel: str | None = None) -> dict[str, Any]:
+    """What every event about a message says of it; `channel`: the one that it takes now."""
+    return {
+        "message": message.identity,
+        "user": message.user,
+        "program": message.program,
+        "step": message.step,
+        "template": message.template,
+        "variant": message.variant,
+        "channel": channel or message.channel or message.channels[0],
+        "pillar": message.pillar,
+        "purpose": message.purpose.value,
+    }

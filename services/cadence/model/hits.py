@@ -5,7 +5,7 @@ else it did. A hit is never deleted, and says which rule decided.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -78,23 +78,30 @@ def classify(
 
     `accepted_at`: when the provider took the letter; None while nobody knows.
     """
+    signs = _signs(hit, among, accepted_at, policy)
+    return next(signs, Verdict(HitClass.HUMAN, "no_sign_of_a_machine"))
+
+
+def _signs(
+    hit: Hit, among: Sequence[Hit], accepted_at: datetime | None, policy: HitPolicy
+) -> Iterator[Verdict]:
+    """What speaks against a person, the surest first."""
     if hit.kind is HitKind.TRAP:
-        return Verdict(HitClass.SCANNER, "hidden_link")
+        yield Verdict(HitClass.SCANNER, "hidden_link")
     if hit.method == "HEAD":
-        return Verdict(HitClass.SCANNER, "head_request")
+        yield Verdict(HitClass.SCANNER, "head_request")
     if by_name := _by_name(hit.user_agent):
-        return by_name
+        yield by_name
     if _fell_into_trap(hit, among, policy):
-        return Verdict(HitClass.SCANNER, "same_caller_as_hidden_link")
+        yield Verdict(HitClass.SCANNER, "same_caller_as_hidden_link")
     if hit.kind is HitKind.CLICK and _links_at_once(hit, among, policy) >= policy.burst_links:
-        return Verdict(HitClass.SCANNER, "several_links_at_once")
+        yield Verdict(HitClass.SCANNER, "several_links_at_once")
     if accepted_at is not None and hit.at - accepted_at < policy.prompt:
         is_open = hit.kind is HitKind.OPEN
         machine = HitClass.PROXY_PREFETCH if is_open else HitClass.SCANNER
-        return Verdict(machine, "too_soon_after_delivery")
+        yield Verdict(machine, "too_soon_after_delivery")
     if not hit.user_agent.strip():
-        return Verdict(HitClass.UNKNOWN, "no_user_agent")
-    return Verdict(HitClass.HUMAN, "no_sign_of_a_machine")
+        yield Verdict(HitClass.UNKNOWN, "no_user_agent")
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""How deep a page's elements stand in each other: native parsers recurse, and a stack has an end."""
+"""How deep the elements of a page stand in each other: native parsers recurse on it."""
 
 from html.parser import HTMLParser
 

@@ -19,7 +19,7 @@ from services.cadence.channels.outbound import Outbound
 from services.cadence.channels.smtp import Fenced, Post, Posted
 from services.cadence.channels.writing import Draft, House, draft, letter
 from services.cadence.model.addresses import AddressUnusable, address_hash, domain_of, mailbox
-from services.cadence.model.announcing import delivery, told_of_person
+from services.cadence.model.announcing import delivery, said_of, told_of_person
 from services.cadence.model.delivery import (
     Ended,
     Next,
@@ -31,11 +31,11 @@ from services.cadence.model.delivery import (
     uncertain,
 )
 from services.cadence.model.eligibility import EMAIL, IN_APP, Decision, Due, Recipient, decide
+from services.cadence.model.message import Message, Step
 from services.cadence.model.suppression import Suppression
 from services.cadence.model.templates import Source, TemplateRefused
 from services.cadence.store import inbox, letters, messages, recipients, suppressions, templates
 from services.cadence.store.letters import Link, StoredLetter
-from services.cadence.store.messages import Message, Step
 from shared.bus.record import outgoing
 from shared.bus.stop import pause
 from shared.bus.tables import append_outbox
@@ -215,7 +215,7 @@ class Handover:
         looked_at: "_Known",
         now: datetime,
     ) -> Sequence[Message]:
-        """Those that may go now; the rest waits: its domain, or its workspace's webhooks, are full."""
+        """Those that may go now; the rest waits while its domain or its webhooks are full."""
         slow = Counter(
             ready.message.workspace
             for ready in self._under_way.values()
@@ -493,18 +493,3 @@ def _caused(step: Step, now: datetime) -> Caused | None:
         key=str(message.attempt),
         at=now,
     )
-
-
-def said_of(message: Message, channel: str | None) -> dict[str, str | None]:
-    """What every event about a message says of it."""
-    return {
-        "message": message.identity,
-        "user": message.user,
-        "program": message.program,
-        "step": message.step,
-        "template": message.template,
-        "variant": message.variant,
-        "channel": channel or message.channel or message.channels[0],
-        "pillar": message.pillar,
-        "purpose": message.purpose.value,
-    }

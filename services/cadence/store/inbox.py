@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from services.cadence.store.messages import Message
+from services.cadence.model.message import Message
 from shared.db import Tx
 
 

@@ -1,7 +1,6 @@
 """The road of messages: claimed under a lease, handed over, ended. Every step checks the fence."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 from sqlalchemy import text
 
 from services.cadence.model.delivery import Next, Purpose, State
+from services.cadence.model.message import Message, Step
 from shared.db import Tx, rows
 
 COLUMNS = (
@@ -16,51 +16,6 @@ COLUMNS = (
     " m.variant, m.channels, m.channel, m.pillar, m.purpose, m.topic, m.due_at, m.deadline,"
     " m.grace_seconds, m.facts, m.attempt, m.fence, m.zone, m.provider"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    """A message on its road, as it was claimed under `fence`."""
-
-    workspace: str
-    identity: str
-    token: str
-    user: str
-    account: str | None
-    program: str
-    step: str
-    template: str
-    variant: str | None
-    channels: Sequence[str]
-    channel: str | None
-    pillar: str
-    purpose: Purpose
-    topic: str
-    due_at: datetime
-    deadline: datetime | None
-    grace: timedelta
-    facts: Mapping[str, Any]
-    attempt: int
-    fence: int
-    zone: str
-    provider: str | None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it is known by."""
-        return self.workspace, self.identity
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What a message becomes next."""
-
-    message: Message
-    next: Next
-    channel: str | None = None
-    provider: str | None = None
-    winner: str | None = None
-    address_hash: bytes | None = None
 
 
 async def get_now(tx: Tx) -> datetime:
