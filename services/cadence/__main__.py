@@ -7,6 +7,7 @@ from services.cadence.api import public_router, router
 from services.cadence.channels.assembly import house, post
 from services.cadence.channels.outbound import Outbound
 from services.cadence.handlers import LANES
+from services.cadence.model.delivery import RetryPolicy
 from services.cadence.model.hits import HitPolicy
 from services.cadence.schedule.handover import Handover, HandoverPolicy
 from services.cadence.schedule.tracking import tracking_job
@@ -31,6 +32,7 @@ def build() -> Service:
             domain_per_second=settings.domain_per_second,
             at_once=settings.handover_at_once,
             lease=timedelta(seconds=settings.lease_seconds),
+            retry=RetryPolicy(waits_seconds=settings.retry_waits_seconds),
         ),
     )
     return Service(

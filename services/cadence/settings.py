@@ -102,6 +102,11 @@ class CadenceSettings(StoredServiceSettings):
         default=240.0,
         description="What a process that died had claimed returns after so long.",
     )
+    retry_waits_seconds: list[PositiveFloat] = Field(
+        default=[60.0, 300.0, 1800.0, 7200.0],
+        description="Waits before a message that was refused for now is tried again, in order;"
+        " after the last one it is rejected.",
+    )
     soft_bounce_days: PositiveFloat = Field(
         default=3.0, description="An address that bounced for now is left alone for so long."
     )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from services.cadence.model.caps import Purpose
+
 
 class State(StrEnum):
     """Where a message is. What stands after `handed_over` is final, but for a later bounce."""
@@ -22,18 +24,6 @@ class State(StrEnum):
     MISSED = "missed"
     SUPERSEDED = "superseded"
     DROPPED = "dropped"
-
-
-class Purpose(StrEnum):
-    """What a message is for."""
-
-    ONBOARDING = "onboarding"
-    FEATURE = "feature"
-    NEWSLETTER = "newsletter"
-    RENEWAL = "renewal"
-    NPS = "nps"
-    NOTICE = "notice"
-    SECURITY = "security"
 
 
 # Notices that somebody has to get: rather twice than never, with the same Message-ID.

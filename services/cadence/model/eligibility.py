@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from services.cadence.model.delivery import OUTSIDE_CONSENT, Purpose, State
+from services.cadence.model.caps import Purpose
+from services.cadence.model.delivery import OUTSIDE_CONSENT, State
 from services.cadence.model.suppression import ALL, Suppression, forbids
 
 EMAIL = "email"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.cadence.model.delivery import Next, Purpose
+from services.cadence.model.caps import Purpose
+from services.cadence.model.delivery import Next
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.cadence.model.bounces import ReportKind
-from services.cadence.model.delivery import OUTSIDE_CONSENT, Purpose
+from services.cadence.model.caps import Purpose
+from services.cadence.model.delivery import OUTSIDE_CONSENT
 
 ALL = "all"
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import text
 
-from services.cadence.model.delivery import Next, Purpose, State
+from services.cadence.model.caps import Purpose
+from services.cadence.model.delivery import Next, State
 from services.cadence.model.message import Message, Step
 from shared.db import Tx, rows
 
@@ -117,7 +118,7 @@ async def save_steps(tx: Tx, steps: Sequence[Step], *, now: datetime) -> set[tup
         "UPDATE message m SET state = u.state, reason = u.reason, winner = u.winner,"
         " channel = coalesce(u.channel, m.channel), provider = coalesce(u.provider, m.provider),"
         " try_at = coalesce(u.try_at, m.try_at), lease_until = NULL,"
-        " ended_at = CASE WHEN u.state = 'planned' THEN NULL ELSE :now END"
+        " ended_at = CASE WHEN u.state = 'planned' THEN NULL ELSE CAST(:now AS timestamptz) END"
         " FROM unnest(CAST(:workspaces AS text[]), CAST(:identities AS text[]),"
         " CAST(:fences AS bigint[]), CAST(:states AS text[]), CAST(:reasons AS text[]),"
         " CAST(:winners AS text[]), CAST(:channels AS text[]), CAST(:providers AS text[]),"
