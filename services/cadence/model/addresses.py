@@ -10,6 +10,7 @@ from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from shared.errors import PermanentError
 
 MOST_CHARACTERS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets with its angle brackets
+MOST_LOCAL_CHARACTERS = 64  # RFC 5321 4.5.3.1.1
 MOST_NAME_CHARACTERS = 120  # of a display name; longer ones are cut
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
@@ -34,8 +35,8 @@ def mailbox(text: str) -> str:
         )
     except EmailNotValidError as error:
         raise AddressUnusable("the text is not exactly one address") from error
-    if checked.ascii_email is None:
-        raise AddressUnusable("the local part is outside ASCII")
+    if checked.ascii_email is None or len(checked.local_part) > MOST_LOCAL_CHARACTERS:
+        raise AddressUnusable("the local part is outside ASCII, or too long")
     return checked.ascii_email
 
 

@@ -62,14 +62,22 @@ class Office:
 
     async def person(self, user: str = "u-1", **fields: Any) -> str:
         """A person who can be written to; their address."""
-        known = {"email": f"{user}@example.com", "name": "Kim", "locale": "en", **fields}
+        known = {
+            "email": f"{user}@example.com",
+            "name": "Kim",
+            "locale": "en",
+            "channels": None,
+            "churned_at": None,
+            "removed_at": None,
+            **fields,
+        }
         await self.execute(
             "INSERT INTO person (workspace, user_id, account, email, name, locale, channels,"
             " churned_at, removed_at) VALUES (:workspace, :user, 'a-1', :email, :name, :locale,"
             " :channels, :churned_at, :removed_at)",
-            workspace=WORKSPACE, channels=None, churned_at=None, removed_at=None,
-            **known,
+            workspace=WORKSPACE,
             user=user,
+            **known,
         )
         return str(known["email"])
 

@@ -1,6 +1,6 @@
 """kill -9 at each state of a message, and workers that come back from the dead (drills 1, 2, 6)."""
 
-import time
+import asyncio
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -84,7 +84,7 @@ async def test_a_worker_killed_after_the_letter_leaves_a_weekly_message_uncertai
     workers[0].kill()
     workers[1].start()
     await office.until(identity, "uncertain", seconds=SECONDS)
-    time.sleep(1.0)
+    await asyncio.sleep(1.0)
 
     assert len(mail.got_by(address)) == 1
     assert (await office.state(identity)).state == "uncertain"
@@ -124,7 +124,7 @@ async def test_a_worker_that_was_frozen_before_the_letter_sends_nothing_when_it_
     await office.until(identity, "accepted", seconds=SECONDS)
     mail.release()
     workers[0].resume()
-    time.sleep(2.0)
+    await asyncio.sleep(2.0)
 
     assert len(mail.got_by(address)) == 1
     assert (await office.state(identity)).state == "accepted"
