@@ -63,6 +63,7 @@ def _variables(credentials: Credentials) -> dict[str, str]:
         "POSTGRES_PASSWORD": credentials.get_or_draw("POSTGRES_PASSWORD"),
         "OPERATOR_KEY": credentials.get_or_draw("OPERATOR_KEY"),
         "CONSOLE_SESSION_SECRET": credentials.get_or_draw("CONSOLE_SESSION_SECRET"),
+        "CADENCE_SECRETS": credentials.get_or_draw("CADENCE_SECRETS"),
         "CONSOLE_DEFAULT_KEY": credentials.get("READ_KEY") or "",
         "KAFKA_PORT": str(chosen_port("KAFKA_PORT", KAFKA_PORT)),
         "POSTGRES_PORT": str(chosen_port("POSTGRES_PORT", POSTGRES_PORT)),

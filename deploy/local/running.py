@@ -10,7 +10,7 @@ import httpx
 from deploy.local import contents, migrated, processes, supervisor
 from deploy.local.credentials import Credentials
 from deploy.local.errors import StackError
-from deploy.local.layout import SPILL, log_of
+from deploy.local.layout import ROOT, SPILL, log_of
 from deploy.local.ports import HOST, require_free
 from deploy.local.progress import step
 from deploy.local.servers import Servers
@@ -25,6 +25,8 @@ LOOK_EVERY_SECONDS = 1.0
 MOST_ENDS = 2
 MIGRATIONS_AT_ONCE = 2  # each is a Python start, all processor
 SMTP_PORT = 8025
+MAIL_PAGE_PORT = 8026
+MAIL = "mail"
 CONSOLE = "console"
 
 
@@ -33,6 +35,8 @@ def require_free_ports() -> None:
     if supervisor.process() is None:
         for service in SERVICES:
             require_free(service.name, service.port, service.port_variable)
+        require_free(MAIL, smtp_port(), "SMTP_PORT")
+        require_free("the page of mail", mail_page_port(), "MAIL_PAGE_PORT")
 
 
 def migrate(servers: Servers, credentials: Credentials) -> None:
@@ -70,7 +74,8 @@ def shared_environment() -> dict[str, str]:
     return {
         **{service.url_variable: service.url for service in SERVICES},
         "SMTP_HOST": HOST,
-        "SMTP_PORT": str(chosen_port("SMTP_PORT", SMTP_PORT)),
+        "SMTP_PORT": str(smtp_port()),
+        "MAIL_URL": f"http://{HOST}:{mail_page_port()}",
     }
 
 
@@ -150,7 +155,26 @@ def _is_migrated(service: Service, servers: Servers) -> bool:
 def _programs(
     servers: Servers, credentials: Credentials, services: Sequence[Service]
 ) -> list[Program]:
-    return [Program(service, _told(service, servers, credentials)) for service in services]
+    running = [
+        Program.of_service(service, _told(service, servers, credentials)) for service in services
+    ]
+    return [*running, _sink()]
+
+
+def _sink() -> Program:
+    """Takes all mail of this stack, and shows it on a page."""
+    ports = ("--smtp-port", str(smtp_port()), "--page-port", str(mail_page_port()))
+    return Program(MAIL, ("deploy.sink", *ports), {}, (ROOT / "deploy" / "sink",))
+
+
+def smtp_port() -> int:
+    """Where the stack's mail is taken."""
+    return chosen_port("SMTP_PORT", SMTP_PORT)
+
+
+def mail_page_port() -> int:
+    """Where what was sent can be read."""
+    return chosen_port("MAIL_PAGE_PORT", MAIL_PAGE_PORT)
 
 
 def _told(service: Service, servers: Servers, credentials: Credentials) -> Mapping[str, str]:

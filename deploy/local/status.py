@@ -9,6 +9,7 @@ from deploy.local import choice, compose, layout, processes, running, supervisor
 from deploy.local.choice import Form
 from deploy.local.credentials import Credentials
 from deploy.local.errors import StackError
+from deploy.local.ports import HOST
 from deploy.local.processes import Process
 from deploy.local.progress import say
 from deploy.local.services import SERVICES, Service
@@ -33,6 +34,9 @@ def status() -> None:
     states = supervisor.states()
     for service in SERVICES:
         say(_service_line(service, states.get(service.name)))
+    if (mail := states.get(running.MAIL)) is not None:
+        page = f"http://{HOST}:{running.mail_page_port()}  what was sent"
+        say(_line(running.MAIL, mail.state.lower(), mail.pid, page))
 
 
 def logs(service: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The six services under supervisord, which restarts what exits.
+"""The six services, and the sink for their mail, under supervisord, which restarts what exits.
 
 The configuration is the wish, `apply` brings the supervisor to it: what changed is restarted,
 what is new is started, the rest is left alone. A service's code is part of its configuration (by
@@ -35,10 +35,18 @@ LONGEST_SOCKET_PATH = 90  # the kernel's limit is 108, and supervisord appends i
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A service to run, with everything it is told."""
+    """Something to run, with all that it is told. `folders`: its code, whose change restarts it."""
 
-    service: Service
+    name: str
+    words: Sequence[str]
     environment: Mapping[str, str]
+    folders: Sequence[Path]
+
+    @classmethod
+    def of_service(cls, service: Service, environment: Mapping[str, str]) -> "Program":
+        """A service in all its roles."""
+        folders = (ROOT / "shared", ROOT / "services" / service.name)
+        return cls(service.name, (f"services.{service.name}", "run"), environment, folders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ def _configuration(programs: Sequence[Program]) -> str:
                 )
             },
             "supervisorctl": {"serverurl": f"unix://{_socket()}"},
-            **{f"program:{program.service.name}": _section(program) for program in programs},
+            **{f"program:{program.name}": _section(program) for program in programs},
         }
     )
     text = StringIO()
@@ -151,11 +159,10 @@ def _section(program: Program) -> dict[str, str]:
 
 
 def _plain_section(program: Program) -> dict[str, str]:
-    service = program.service
-    told = {**program.environment, "CODE_FINGERPRINT": _fingerprint(service)}
+    told = {**program.environment, "CODE_FINGERPRINT": _fingerprint(program.folders)}
     quoted = [f'{name}="{value}"' for name, value in told.items()]
     return {
-        "command": f"{shlex.quote(sys.executable)} -m services.{service.name} run",
+        "command": shlex.join([sys.executable, "-m", *program.words]),
         "directory": str(ROOT),
         "environment": ",".join(quoted),
         "autorestart": "true",
@@ -167,7 +174,7 @@ def _plain_section(program: Program) -> dict[str, str]:
         "stopasgroup": "true",
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": str(log_of(service.name)),
+        "stdout_logfile": str(log_of(program.name)),
         "stdout_logfile_maxbytes": "10MB",
         "stdout_logfile_backups": "3",
     }
@@ -181,9 +188,8 @@ def _socket() -> Path:
     return Path(tempfile.gettempdir()) / f"mainstay-{digest}.sock"
 
 
-def _fingerprint(service: Service) -> str:
-    """Changes whenever a file that the service runs does."""
-    folders = (ROOT / "shared", ROOT / "services" / service.name)
+def _fingerprint(folders: Sequence[Path]) -> str:
+    """Changes whenever a file that stands in `folders` does."""
     files = [file for folder in folders for file in folder.rglob("*") if _is_source(file)]
     stamps = [f"{file}@{file.stat().st_mtime_ns}" for file in sorted([*files, ROOT / "uv.lock"])]
     return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:12]

@@ -1,6 +1,7 @@
 """`make up` and `make down` as a person runs them, beside whatever else runs on this machine."""
 
 import os
+import smtplib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ NAMES = {
     *("CONSOLE_URL", "INGEST_URL", "HEALTH_URL", "CADENCE_URL", "NPS_URL", "METRICS_URL"),
     *("DATABASE_URL_INGEST", "DATABASE_URL_HEALTH", "DATABASE_URL_CADENCE"),
     *("DATABASE_URL_NPS", "DATABASE_URL_METRICS", "KAFKA_BOOTSTRAP", "SMTP_HOST", "SMTP_PORT"),
+    "MAIL_URL",
     *("OPERATOR_KEY", "WRITE_KEY", "READ_KEY", "MANAGE_KEY"),
     *("STRIPE_WEBHOOK_SECRET", "STANDARD_WEBHOOK_SECRET"),
 }
@@ -56,6 +58,7 @@ def checkout() -> Iterator[Checkout]:
     """Nothing runs in it yet; nothing is left of it afterwards."""
     home = new_home("up")
     ports = {service.port_variable: str(reserve().port) for service in SERVICES}
+    ports |= {name: str(reserve().port) for name in ("SMTP_PORT", "MAIL_PAGE_PORT")}
     ports |= {"KAFKA_PORT": str(three_free_ports()), "POSTGRES_PORT": str(reserve().port)}
     inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
     environment = {
@@ -87,6 +90,8 @@ def test_up_twice_makes_everything_ready_and_down_leaves_no_process(checkout: Ch
     assert checkout.variables() == written
     assert status.stdout.count("ready") == len(SERVICES), status.stdout
 
+    assert_mail_is_taken_and_shown(written)
+
     assert_service_comes_back_after_a_crash(checkout, written["HEALTH_URL"])
 
     assert checkout.run("down").returncode == 0
@@ -116,6 +121,17 @@ def assert_service_comes_back_after_a_crash(checkout: Checkout, url: str) -> Non
         return pid_of(checkout, "services.health") not in (crashed, 0) and answers(url)
 
     assert wait_until(is_back, timeout_seconds=90)
+
+
+def assert_mail_is_taken_and_shown(written: dict[str, str]) -> None:
+    """Send a letter to the stack's own mail server, and read it on its page."""
+    with smtplib.SMTP(written["SMTP_HOST"], int(written["SMTP_PORT"]), timeout=10) as client:
+        client.sendmail("a@acme.test", ["kim@example.com"], b"Subject: Hello\r\n\r\nHi\r\n")
+
+    (letter,) = httpx.get(f"{written['MAIL_URL']}/letters.json", timeout=10).json()
+
+    assert (letter["subject"], letter["recipients"]) == ("Hello", ["kim@example.com"])
+    assert "Hi" in httpx.get(f"{written['MAIL_URL']}/letters/{letter['number']}", timeout=10).text
 
 
 def pid_of(checkout: Checkout, module: str) -> int:

@@ -48,8 +48,7 @@ def hook_server(act: str = "200") -> Iterator[Hook]:
         key, certificate = _certificate(Path(directory))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(act))
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), _handler(act))
         server.socket = context.wrap_socket(server.socket, server_side=True)
         hook = Hook(f"https://{NAME}:{server.server_port}/in", certificate)
         server.hook = hook
@@ -67,13 +66,18 @@ def _handler(act: str) -> type[BaseHTTPRequestHandler]:
     return type("Handler", (_Handler,), {"act": act})
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    hook: Hook
+
+
 class _Handler(BaseHTTPRequestHandler):
     act: str
 
     @property
     def hook(self) -> Hook:
-        hook: Hook = self.server.hook
-        return hook
+        assert isinstance(self.server, _Server)
+        return self.server.hook
 
     def do_POST(self) -> None:
         self.hook.followed |= self.path != "/in"

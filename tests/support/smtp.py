@@ -88,6 +88,7 @@ class MailServer:
 class _Handler:
     def __init__(self, server: MailServer) -> None:
         self._server = server
+        self.acts: dict[Session, Act] = {}
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, protocol: SMTP, session: Session, envelope: Envelope, address: str, options: list[Any]
@@ -100,7 +101,7 @@ class _Handler:
                 return act.value
             case Act.STALL_AT_RCPT:
                 await self._server.stall()
-        session.act = act
+        self.acts[session] = act
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -111,20 +112,20 @@ class _Handler:
         assert content is not None
         for recipient in envelope.rcpt_tos:
             self._server.got.append(Got(recipient, envelope.mail_from or "", content))
-        match session.act:
+        match self.acts[session]:
             case Act.CLOSING_AFTER_DATA | Act.LATER_AFTER_DATA | Act.REFUSE_AFTER_DATA as act:
                 return str(act.value)
             case Act.SILENT_AFTER_DATA:
                 await self._server.stall()
             case Act.HANG_UP_AFTER_DATA:
-                assert protocol.transport is not None
+                assert isinstance(protocol.transport, asyncio.Transport)
                 protocol.transport.abort()
         return "250 OK"
 
 
 class _Protocol(SMTP):
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
-        if getattr(self.session, "act", None) is Act.REFUSE_DATA:
+        if self.event_handler.acts.get(self.session) is Act.REFUSE_DATA:
             await self.push(Act.REFUSE_DATA.value)
             return
         await super().smtp_DATA(arg)

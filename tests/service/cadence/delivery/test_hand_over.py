@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from deploy.local.ports import reserve
+from services.cadence.model.delivery import Next, State
+from services.cadence.model.message import Step
 from services.cadence.store import messages
 from tests.service.cadence.delivery.office import Office, now_of, provider, work
 from tests.support.smtp import Act, MailServer, mail_server
@@ -158,7 +160,7 @@ async def test_a_worker_whose_lease_ran_out_before_the_letter_loses(
     async with office.database.transaction() as tx:
         handed = await messages.save_handed_over(
             tx,
-            [messages.Step(message=stale, next=messages.Next(state=messages.State.HANDED_OVER))],
+            [Step(message=stale, next=Next(state=State.HANDED_OVER))],
             now=await now_of(office),
             lease=timedelta(minutes=1),
         )
