@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 Function = Callable[..., Any]
@@ -300,6 +301,51 @@ def without_orderly_stop() -> None:
     replace(batches, "FLUSH_SECONDS", lambda _: 0.5)
 
 
+def without_uncertainty() -> None:
+    """No answer to a letter is taken for a no, and the letter sent again."""
+    from services.cadence.model.delivery import Ended, Outcome  # noqa: PLC0415
+    from services.cadence.schedule import handover  # noqa: PLC0415
+
+    def certain(after: Function) -> Function:
+        def follow(ended: Ended, **facts: Any) -> Any:
+            if ended.outcome is Outcome.UNKNOWN:
+                ended = Ended(outcome=Outcome.REFUSED_FOR_NOW, provider=ended.provider)
+            return after(ended, **facts)
+
+        return follow
+
+    replace(handover, "after", certain)
+
+
+def without_handing_over() -> None:
+    """A letter goes out and the table does not say so before."""
+    from services.cadence.store import messages  # noqa: PLC0415
+
+    async def say_nothing(_: Any, handed: Sequence[Any], **__: Any) -> Any:
+        return {step.message.key for step in handed}
+
+    replace(messages, "save_handed_over", lambda _: say_nothing)
+
+
+def without_database_clock() -> None:
+    """What is due is decided by the process's own clock."""
+    from services.cadence.store import messages  # noqa: PLC0415
+    from shared import clock  # noqa: PLC0415
+
+    async def own_now(_: Any) -> Any:
+        return clock.utc_now()
+
+    replace(messages, "get_now", lambda _: own_now)
+
+
+def without_public_addresses() -> None:
+    """Webhooks go wherever a name leads, and to any port."""
+    from services.cadence.channels import outbound  # noqa: PLC0415
+
+    replace(outbound, "is_public", lambda _: lambda _text: True)
+    replace(outbound, "PORTS", lambda _: range(65_536))
+
+
 PROTECTIONS: Mapping[str, Callable[[], None]] = {
     "cas": without_cas,
     "inbox": without_inbox,
@@ -322,6 +368,10 @@ PROTECTIONS: Mapping[str, Callable[[], None]] = {
     "breaker": without_breaker,
     "isolation": without_isolation,
     "orderly_stop": without_orderly_stop,
+    "uncertainty": without_uncertainty,
+    "handing_over": without_handing_over,
+    "database_clock": without_database_clock,
+    "public_addresses": without_public_addresses,
 }
 
 
@@ -445,6 +495,15 @@ CONSUMER_POINTS = ("before_cas", "after_cas", "before_commit", "after_commit", "
 POINTS = (*CONSUMER_POINTS, "before_publish", "after_ack", "before_answer")
 
 
+def _set_clock(hours: float) -> None:
+    """The process's own clock, as our code reads it, is wrong by so many hours."""
+    from shared import clock  # noqa: PLC0415
+
+    true_time, true_now = time.time, clock.utc_now
+    replace(clock, "utc_now", lambda _: lambda: true_now() + timedelta(hours=hours))
+    replace(time, "time", lambda _: lambda: true_time() + hours * 3600)
+
+
 def die() -> None:
     """Gone at this instruction."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -476,6 +535,7 @@ def main() -> None:
         help="the group misses a dead member after 6 s and waits 2 s for one, not 20 and 5",
     )
     parser.add_argument("--assign-seconds", type=float, help="the callback of an assignment lasts")
+    parser.add_argument("--clock-hours", type=float, help="the process's own clock is wrong by")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--life", type=int, default=0, help="set by the supervisor")
     parser.add_argument("service", nargs="+", help="-- module and arguments")
@@ -484,6 +544,8 @@ def main() -> None:
         PROTECTIONS[name]()
     if told.quick_group:
         _miss_members_soon()
+    if told.clock_hours:
+        _set_clock(told.clock_hours)
     if told.assign_seconds:
         _assign_slowly(told.assign_seconds)
     acts: list[tuple[str, Callable[[], None]]] = [

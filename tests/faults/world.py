@@ -132,7 +132,11 @@ class World:
 
     def _beside(self, name: str) -> Worker:
         service = named(name)
-        told = {**self.ingest.environment, "HEALTH_URL": self.health.url}
+        told = {
+            **self.ingest.environment,
+            "HEALTH_URL": self.health.url,
+            "CADENCE_SECRETS": "secret-of-tests-1",
+        }
         if service.has_database:
             told[service.database_variable] = self.stack.fresh_database(name)
         module = f"services.{name}"

@@ -16,12 +16,14 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from deploy.local.ports import HOST, Reservation, reserve
 
 STALL_SECONDS = 600.0
+SLOW_SECONDS = 0.5
 
 
 class Act(StrEnum):
     """What the server does with one try to deliver to an address."""
 
     TAKE = "take"
+    SLOW = "take, slowly"
     CLOSING_AT_RCPT = "421 closing"
     GREYLIST_AT_RCPT = "451 later"
     UNKNOWN_AT_RCPT = "550 5.1.1 no such user"
@@ -41,6 +43,12 @@ class Got:
     recipient: str
     sender: str
     wire: bytes
+    act: "Act"
+
+    @property
+    def may_be_out(self) -> bool:
+        """Whether nobody was told that it is not: it was taken, or there was no answer."""
+        return self.act in {Act.TAKE, Act.SLOW, Act.SILENT_AFTER_DATA, Act.HANG_UP_AFTER_DATA}
 
     @property
     def letter(self) -> EmailMessage:
@@ -110,11 +118,14 @@ class _Handler:
     ) -> str:
         content = envelope.original_content
         assert content is not None
+        act = self.acts[session]
         for recipient in envelope.rcpt_tos:
-            self._server.got.append(Got(recipient, envelope.mail_from or "", content))
-        match self.acts[session]:
-            case Act.CLOSING_AFTER_DATA | Act.LATER_AFTER_DATA | Act.REFUSE_AFTER_DATA as act:
-                return str(act.value)
+            self._server.got.append(Got(recipient, envelope.mail_from or "", content, act))
+        match act:
+            case Act.CLOSING_AFTER_DATA | Act.LATER_AFTER_DATA | Act.REFUSE_AFTER_DATA:
+                return act.value
+            case Act.SLOW:
+                await asyncio.sleep(SLOW_SECONDS)
             case Act.SILENT_AFTER_DATA:
                 await self._server.stall()
             case Act.HANG_UP_AFTER_DATA:
