@@ -7,8 +7,11 @@ from services.cadence.api import public_router, router
 from services.cadence.channels.assembly import house, post
 from services.cadence.channels.outbound import Outbound
 from services.cadence.handlers import LANES
+from services.cadence.model.caps import Caps
 from services.cadence.model.delivery import RetryPolicy
+from services.cadence.model.eligibility import Attention
 from services.cadence.model.hits import HitPolicy
+from services.cadence.model.quiet import QuietHours
 from services.cadence.schedule.handover import Handover, HandoverPolicy
 from services.cadence.schedule.tracking import tracking_job
 from services.cadence.settings import CadenceSettings
@@ -32,6 +35,14 @@ def build() -> Service:
             domain_per_second=settings.domain_per_second,
             at_once=settings.handover_at_once,
             lease=timedelta(seconds=settings.lease_seconds),
+            attention=Attention(
+                caps=Caps(
+                    per_day=settings.cap_per_day,
+                    per_week=settings.cap_per_week,
+                    spacing=timedelta(hours=settings.cap_spacing_hours),
+                ),
+                quiet=QuietHours(settings.quiet_from, settings.quiet_to),
+            ),
             retry=RetryPolicy(waits_seconds=settings.retry_waits_seconds),
         ),
     )

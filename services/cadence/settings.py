@@ -1,6 +1,16 @@
 """What cadence is told at its start. Environment variables begin with CADENCE_."""
 
-from pydantic import AliasChoices, BaseModel, Field, PositiveFloat, PositiveInt, SecretStr
+from datetime import time
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+)
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import StoredServiceSettings
@@ -94,6 +104,21 @@ class CadenceSettings(StoredServiceSettings):
     )
     domain_per_second: PositiveFloat = Field(
         default=100.0, description="Most mails a second to one domain, all processes together."
+    )
+    cap_per_day: PositiveInt | None = Field(
+        default=2, description="Most messages to a person on a civil day of theirs; none: any."
+    )
+    cap_per_week: PositiveInt | None = Field(
+        default=5, description="Most messages to a person in an ISO week of theirs; none: any."
+    )
+    cap_spacing_hours: NonNegativeFloat = Field(
+        default=4.0, description="Least hours between two messages to a person."
+    )
+    quiet_from: time = Field(
+        default=time(22), description="Slack is quiet from then on, in the person's zone."
+    )
+    quiet_to: time = Field(
+        default=time(7), description="Until then; the same as quiet_from: never quiet."
     )
     handover_at_once: PositiveInt = Field(
         default=200, description="Most messages under way in a process."

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from deploy.local.waiting import wait_until
 from tests.faults.messages import BASE, Office, office_of
 from tests.faults.trial import Trial, row
-from tests.support.hooks import Hook, hook_server
+from tests.support.hooks import Hook, hook_server, new_identity
 from tests.support.smtp import Act, mail_server
 
 FLAPS = (
@@ -162,9 +162,8 @@ def aim(office: Office, workspace: str, hook: Hook) -> None:
 def test_a_hostile_webhook_holds_nobody_else_up_and_reaches_nothing_inside(trial: Trial):
     with ExitStack() as hooks:
         acts = ("hang", "500", "redirect", "flood")
-        hostile = {act: hooks.enter_context(hook_server(act)) for act in acts}
-        bundle = trial.world.home / "hooks.pem"
-        bundle.write_bytes(b"".join(hook.certificate.read_bytes() for hook in hostile.values()))
+        identity = new_identity(trial.world.home)
+        hostile = {act: hooks.enter_context(hook_server(act, identity)) for act in acts}
 
         with offices(trial, 1) as office:
             aim(office, "inside", hostile["500"])
@@ -175,7 +174,7 @@ def test_a_hostile_webhook_holds_nobody_else_up_and_reaches_nothing_inside(trial
         trial.holds("an address inside is never connected to")
 
         reaching = ("--without", "public_addresses")
-        with offices(trial, 1, *reaching, SSL_CERT_FILE=str(bundle)) as control:
+        with offices(trial, 1, *reaching, SSL_CERT_FILE=str(identity[1])) as control:
             for act, hook in hostile.items():
                 aim(control, act, hook)
                 control.plan(HANGING, channel="webhook", workspace=act)

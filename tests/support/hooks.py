@@ -42,10 +42,13 @@ class Hook:
 
 
 @contextmanager
-def hook_server(act: str = "200") -> Iterator[Hook]:
-    """Answers with a status, or does `redirect`, `hang`, `flood`, for the block."""
+def hook_server(act: str = "200", identity: tuple[Path, Path] | None = None) -> Iterator[Hook]:
+    """Answers with a status, or does `redirect`, `hang`, `flood`, for the block.
+
+    `identity`: files of a key and its certificate; without, it has its own.
+    """
     with TemporaryDirectory() as directory:
-        key, certificate = _certificate(Path(directory))
+        key, certificate = identity or new_identity(Path(directory))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         server = _Server(("127.0.0.1", 0), _handler(act))
@@ -119,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.hook.sent_bytes += len(chunk)
 
 
-def _certificate(directory: Path) -> tuple[Path, Path]:
+def new_identity(directory: Path) -> tuple[Path, Path]:
     """A key, and a certificate for the server's name that it signs itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from services.cadence.model.caps import Purpose
+from services.cadence.model.caps import Caps, Claim, Purpose, held
 from services.cadence.model.delivery import OUTSIDE_CONSENT, State
+from services.cadence.model.quiet import QuietHours, after_quiet
 from services.cadence.model.suppression import ALL, Suppression, forbids
 
 EMAIL = "email"
@@ -55,6 +57,15 @@ class Due:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attention:
+    """How much of a person's attention may be asked for, and when."""
+
+    caps: Caps = field(default_factory=Caps)
+    quiet: QuietHours | None = None
+    quiet_channels: frozenset[str] = frozenset({"slack"})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """What to do with a due message: hand it over by `channel`, or end it as `state`."""
 
@@ -62,6 +73,8 @@ class Decision:
     state: State | None = None
     reason: str | None = None
     winner: str | None = None
+    wait_until: datetime | None = None
+    """Not now, but then: another message goes first, or the person's quiet hours are on."""
 
 
 def decide(
@@ -78,6 +91,34 @@ def decide(
         return _dropped("opted_out")
     channel = _channel(due, recipient, suppressions, now)
     return Decision(channel=channel) if channel else _dropped(_no_channel(due, recipient))
+
+
+def give_way(
+    decision: Decision,
+    claim: Claim,
+    *,
+    sent: Sequence[Claim],
+    planned: Sequence[Claim],
+    policy: Attention,
+    zone: ZoneInfo,
+) -> Decision:
+    """The decision that stands once the person's other messages and quiet hours are looked at.
+
+    `claim.at` is now. What may not go today for want of room goes when there is, or is dropped;
+    the winner is named.
+    """
+    if decision.channel is None:
+        return decision
+    quiet = policy.quiet if decision.channel in policy.quiet_channels else None
+    awake_at = after_quiet(claim.at, quiet, zone)
+    if awake_at > claim.at:
+        return Decision(reason="quiet_hours", wait_until=awake_at)
+    over = held(claim, sent=sent, planned=planned, caps=policy.caps, zone=zone)
+    if over is None:
+        return decision
+    if over.deferred_to is None:
+        return Decision(state=State.DROPPED, reason=over.rule.value, winner=over.winner)
+    return Decision(reason=over.rule.value, winner=over.winner, wait_until=over.deferred_to)
 
 
 def _gone(recipient: Recipient, due: Due, now: datetime) -> str | None:

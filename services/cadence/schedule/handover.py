@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -20,6 +21,7 @@ from services.cadence.channels.smtp import Fenced, Post, Posted
 from services.cadence.channels.writing import Draft, House, draft, letter
 from services.cadence.model.addresses import AddressUnusable, address_hash, domain_of, mailbox
 from services.cadence.model.announcing import delivery, said_of, told_of_person
+from services.cadence.model.caps import Claim
 from services.cadence.model.delivery import (
     Ended,
     Next,
@@ -30,10 +32,20 @@ from services.cadence.model.delivery import (
     last_use,
     uncertain,
 )
-from services.cadence.model.eligibility import EMAIL, IN_APP, Decision, Due, Recipient, decide
+from services.cadence.model.eligibility import (
+    EMAIL,
+    IN_APP,
+    Attention,
+    Decision,
+    Due,
+    Recipient,
+    decide,
+    give_way,
+)
 from services.cadence.model.message import Message, Step
 from services.cadence.model.suppression import Suppression
 from services.cadence.model.templates import Source, TemplateRefused
+from services.cadence.model.zones import packaged
 from services.cadence.store import inbox, letters, messages, recipients, suppressions, templates
 from services.cadence.store.letters import Link, StoredLetter
 from shared.bus.record import outgoing
@@ -46,6 +58,8 @@ from shared.events.base import Caused
 log = structlog.get_logger()
 
 Key = tuple[str, str]
+# What a civil day and an ISO week around an instant can reach to.
+A_WEEK = timedelta(days=8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +75,7 @@ class HandoverPolicy:
     look_seconds: float = 0.5
     stop_seconds: float = 10.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    attention: Attention = field(default_factory=Attention)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +113,7 @@ class Handover:
         self._outbound = outbound
         self._house = house
         self._policy = policy
+        self._zones = packaged()
         self._under_way: dict[asyncio.Task[None], Ready] = {}
         self._handing = Gathering(self._save_handing)
         self._ending = Gathering(self._save_ended)
@@ -152,8 +168,8 @@ class Handover:
         claimed = await messages.claim_due(tx, now=now, limit=allowed, lease=policy.lease)
         if not claimed:
             return 0, ()
-        looked_at = await _look(tx, claimed)
-        decided = {message.key: _decided(message, looked_at, now) for message in claimed}
+        looked_at = await _look(tx, claimed, now)
+        decided = self._decide(claimed, looked_at, now)
         refused = [
             Step(
                 message=message,
@@ -164,9 +180,44 @@ class Handover:
             if (decision := decided[message.key]).state is not None
         ]
         await _end(tx, refused, now)
-        going = [message for message in claimed if decided[message.key].state is None]
+        await messages.put_back(
+            tx,
+            [
+                _waiting(message, until, decision.reason, decision.winner)
+                for message in claimed
+                if (until := (decision := decided[message.key]).wait_until) is not None
+            ],
+        )
+        going = [message for message in claimed if decided[message.key].channel is not None]
         ready = await self._ready(tx, going, decided, looked_at, now)
         return len(claimed), ready
+
+    def _decide(
+        self, claimed: Sequence[Message], known: "_Known", now: datetime
+    ) -> Mapping[Key, Decision]:
+        """What to do with each: the newest word on the person, then on all that the person gets."""
+        decided: dict[Key, Decision] = {}
+        for message in claimed:
+            others = known.claims.setdefault(
+                (message.workspace, message.user), messages.Claims([], [])
+            )
+            claim = Claim(message.identity, now, message.purpose, good_until=_latest(message))
+            decision = give_way(
+                _decided(message, known, now),
+                claim,
+                sent=others.sent,
+                planned=others.planned,
+                policy=self._policy.attention,
+                zone=self._zone(message.zone),
+            )
+            decided[message.key] = decision
+            if decision.channel is not None:
+                others.sent.append(claim)
+        return decided
+
+    def _zone(self, name: str) -> ZoneInfo:
+        """The person's zone; UTC for one that this machine's tzdata does not know."""
+        return self._zones.zone(name if self._zones.knows(name) else "UTC")
 
     async def _end_lost(self, tx: Tx, now: datetime) -> None:
         """End what somebody handed over and never said how it ended."""
@@ -245,7 +296,8 @@ class Handover:
             )
             kept += mails[:allowed]
             waiting += mails[allowed:]
-        await messages.put_back(tx, waiting, try_at=now + timedelta(seconds=1))
+        later = now + timedelta(seconds=1)
+        await messages.put_back(tx, [_waiting(each, later, "rate", None) for each in waiting])
         return kept
 
     # --- one message ---
@@ -385,15 +437,15 @@ class _Known:
     people: Mapping[tuple[str, str], Recipient]
     suppressed: Mapping[tuple[str, bytes], Sequence[Suppression]]
     newer: Mapping[Key, str]
+    claims: dict[tuple[str, str], messages.Claims]
 
     def of(self, message: Message) -> Recipient:
         return self.people.get((message.workspace, message.user)) or Recipient(user=message.user)
 
 
-async def _look(tx: Tx, claimed: Sequence[Message]) -> _Known:
-    people = await recipients.list_recipients(
-        tx, [(message.workspace, message.user) for message in claimed]
-    )
+async def _look(tx: Tx, claimed: Sequence[Message], now: datetime) -> _Known:
+    named = sorted({(message.workspace, message.user) for message in claimed})
+    people = await recipients.list_recipients(tx, named)
     addresses = [
         (workspace, address_hash(workspace, person.email))
         for (workspace, _), person in people.items()
@@ -403,6 +455,7 @@ async def _look(tx: Tx, claimed: Sequence[Message]) -> _Known:
         people=people,
         suppressed=await suppressions.list_suppressions(tx, addresses),
         newer=await messages.list_superseded(tx, claimed),
+        claims=await messages.list_claims(tx, named, since=now - A_WEEK, until=now + A_WEEK),
     )
 
 
@@ -418,6 +471,14 @@ def _decided(message: Message, known: _Known, now: datetime) -> Decision:
     )
     address = (message.workspace, address_hash(message.workspace, email or ""))
     return decide(due, recipient, known.suppressed.get(address, ()), now)
+
+
+def _waiting(message: Message, until: datetime, reason: str | None, winner: str | None) -> Step:
+    return Step(
+        message=message,
+        next=Next(state=State.PLANNED, reason=reason, try_at=until),
+        winner=winner,
+    )
 
 
 def _handing(

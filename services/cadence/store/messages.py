@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import text
 
-from services.cadence.model.caps import Purpose
-from services.cadence.model.delivery import Next, State
+from services.cadence.model.caps import Claim, Purpose
+from services.cadence.model.delivery import last_use
 from services.cadence.model.message import Message, Step
 from shared.db import Tx, rows
 
@@ -17,6 +17,13 @@ COLUMNS = (
     " m.variant, m.channels, m.channel, m.pillar, m.purpose, m.topic, m.due_at, m.deadline,"
     " m.grace_seconds, m.facts, m.attempt, m.fence, m.zone, m.provider"
 )
+
+
+class Claims(NamedTuple):
+    """A person's other messages: those that went out, and those that are still to go."""
+
+    sent: list[Claim]
+    planned: list[Claim]
 
 
 async def get_now(tx: Tx) -> datetime:
@@ -139,22 +146,26 @@ async def save_steps(tx: Tx, steps: Sequence[Step], *, now: datetime) -> set[tup
     return {(row.workspace, row.identity) for row in found}
 
 
-async def put_back(tx: Tx, messages: Sequence[Message], *, try_at: datetime) -> None:
-    """Plan these again, as if they had not been claimed."""
-    if messages:
-        steps = [
-            Step(message=message, next=Next(state=State.PLANNED, try_at=try_at))
-            for message in messages
-        ]
+async def put_back(tx: Tx, steps: Sequence[Step]) -> None:
+    """Plan these again for their `try_at`, as if they had not been claimed, and say why."""
+    if steps:
         await tx.execute(
             text(
                 "UPDATE message m SET state = 'planned', attempt = m.attempt - 1,"
-                " lease_until = NULL, try_at = :try_at FROM unnest(CAST(:workspaces AS text[]),"
-                " CAST(:identities AS text[]), CAST(:fences AS bigint[]))"
-                " AS u(workspace, identity, fence) WHERE m.workspace = u.workspace"
-                " AND m.identity = u.identity AND m.fence = u.fence AND m.state = 'claimed'"
+                " lease_until = NULL, try_at = u.try_at, reason = u.reason, winner = u.winner"
+                " FROM unnest(CAST(:workspaces AS text[]), CAST(:identities AS text[]),"
+                " CAST(:fences AS bigint[]), CAST(:try_at AS timestamptz[]),"
+                " CAST(:reasons AS text[]), CAST(:winners AS text[]))"
+                " AS u(workspace, identity, fence, try_at, reason, winner)"
+                " WHERE m.workspace = u.workspace AND m.identity = u.identity"
+                " AND m.fence = u.fence AND m.state = 'claimed'"
             ),
-            {**_keys(steps), "try_at": try_at},
+            {
+                **_keys(steps),
+                "try_at": [step.next.try_at for step in steps],
+                "reasons": [step.next.reason for step in steps],
+                "winners": [step.winner for step in steps],
+            },
         )
 
 
@@ -202,6 +213,43 @@ async def list_superseded(tx: Tx, messages: Sequence[Message]) -> dict[tuple[str
         },
     )
     return {(row.workspace, row.identity): row.winner for row in found}
+
+
+async def list_claims(
+    tx: Tx, people: Sequence[tuple[str, str]], *, since: datetime, until: datetime
+) -> dict[tuple[str, str], Claims]:
+    """What else these people get or got in that span of time, both ends inclusive."""
+    found = await rows(
+        tx,
+        "SELECT m.workspace, m.user_id, m.identity, m.purpose, m.due_at, m.handed_over_at,"
+        " m.deadline, m.grace_seconds FROM unnest(CAST(:workspaces AS text[]),"
+        " CAST(:users AS text[])) AS u(workspace, user_id) JOIN message m"
+        " ON m.workspace = u.workspace AND m.user_id = u.user_id"
+        " WHERE m.state IN ('handed_over', 'accepted', 'uncertain')"
+        " AND m.handed_over_at BETWEEN :since AND :until"
+        " OR m.state IN ('planned', 'claimed') AND m.due_at BETWEEN :since AND :until"
+        " ORDER BY m.workspace, m.user_id, m.identity",
+        {
+            "workspaces": [workspace for workspace, _ in people],
+            "users": [user for _, user in people],
+            "since": since,
+            "until": until,
+        },
+    )
+    claims: dict[tuple[str, str], Claims] = {}
+    for row in found:
+        of_person = claims.setdefault((row.workspace, row.user_id), Claims([], []))
+        kept = of_person.sent if row.handed_over_at is not None else of_person.planned
+        grace = timedelta(seconds=row.grace_seconds)
+        kept.append(
+            Claim(
+                identity=row.identity,
+                at=row.handed_over_at or row.due_at,
+                purpose=Purpose(row.purpose),
+                good_until=last_use(due_at=row.due_at, grace=grace, deadline=row.deadline),
+            )
+        )
+    return claims
 
 
 async def take_allowance(

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from services.cadence.model.caps import Caps
+from services.cadence.model.eligibility import Attention
+from services.cadence.model.quiet import QuietHours
 from tests.service.cadence.delivery.office import WORKSPACE, Office, now_of, provider, work
 from tests.support.smtp import MailServer
 
+UNBOUNDED = Attention(caps=Caps(per_day=None, per_week=None, spacing=timedelta(0)))
 ENDED = ("accepted", "rejected", "dropped", "missed", "superseded")
 
 
@@ -113,7 +117,7 @@ async def test_who_left_a_topic_gets_its_notices_and_other_topics_still(
         for identity in (newsletter, course, renewal):
             await office.until(identity, *ENDED)
 
-    await work(office.handover(provider(mail.port)), all_ended())
+    await work(office.handover(provider(mail.port), attention=UNBOUNDED), all_ended())
 
     states = [(await office.state(each)).state for each in (newsletter, course, renewal)]
     assert states == ["dropped", "accepted", "accepted"]
@@ -184,3 +188,75 @@ async def test_messages_to_one_domain_keep_its_rate(office: Office, mail: MailSe
     assert len(mail.got) == 4
     planned = await office.ask("SELECT 1 FROM message WHERE state = 'planned' AND attempt = 0")
     assert len(planned) == 8
+
+
+async def test_under_a_cap_the_better_rank_goes_and_the_loser_names_it(
+    office: Office, mail: MailServer
+):
+    await office.person()
+    newsletter = await office.plan(
+        identity="newsletter/u-1/1", program="newsletter", topic="newsletter", purpose="newsletter"
+    )
+    course = await office.plan()
+
+    await work(office.handover(provider(mail.port)), office.until(newsletter, *ENDED))
+    await work(office.handover(provider(mail.port)), office.until(course, *ENDED))
+
+    lost, won = await office.state(newsletter), await office.state(course)
+    assert (won.state, lost.state) == ("accepted", "dropped")
+    assert (lost.reason, lost.winner) == ("cap_spacing", course)
+    assert len(mail.got) == 1
+
+
+async def test_a_message_that_keeps_until_later_waits_for_room(office: Office, mail: MailServer):
+    await office.person()
+    course = await office.plan()
+    survey = await office.plan(
+        identity="nps/u-1/w-1", program="nps", purpose="nps", template="nps-invitation",
+        deadline_in=timedelta(days=10), facts='{"invitation_url": "https://acme.test/s/1"}',
+    )  # fmt: skip
+
+    await work(office.handover(provider(mail.port)), office.until(course, "accepted"))
+    row = await office.state(survey)
+
+    assert (row.state, row.reason, row.winner) == ("planned", "cap_spacing", course)
+    assert row.try_at > row.due_at + timedelta(hours=12)
+    assert row.attempt == 0
+
+
+async def test_a_notice_with_a_deadline_is_never_held_back(office: Office, mail: MailServer):
+    await office.person()
+    course = await office.plan()
+    await work(office.handover(provider(mail.port)), office.until(course, "accepted"))
+
+    renewal = await office.plan(
+        identity="renewal/u-1/c", program="renewal", purpose="renewal", template="renewal-notice",
+        facts='{"renews_on": "2026-04-01"}',
+    )  # fmt: skip
+    await work(office.handover(provider(mail.port)), office.until(renewal, "accepted"))
+
+    assert len(mail.got) == 2
+
+
+async def test_slack_waits_for_the_end_of_the_quiet_hours_and_mail_does_not(
+    office: Office, mail: MailServer
+):
+    now = await now_of(office)
+    begins = now - timedelta(hours=1)
+    ends = now + timedelta(hours=1)
+    always = Attention(quiet=QuietHours(begins.time(), ends.time()))
+    await office.person()
+    await office.person("u-2")
+    await office.execute(
+        "INSERT INTO channel_target VALUES (:workspace, 'slack', 'https://hooks.acme.test/x')",
+        workspace=WORKSPACE,
+    )
+    slack = await office.plan(channels=["slack"])
+    course = await office.plan("u-2")
+
+    handover = office.handover(provider(mail.port), attention=always)
+    await work(handover, office.until(course, "accepted"))
+
+    row = await office.state(slack)
+    assert (row.state, row.reason) == ("planned", "quiet_hours")
+    assert abs(row.try_at - ends) < timedelta(seconds=1)
