@@ -113,7 +113,7 @@ def test_a_verifier_accepts_the_signature(key: rsa.RSAPrivateKey):
         (b"Subject: Hello", b"Subject: Hallo"),
         (b"Subject:", b"List-Unsubscribe: <https://evil.test>\r\nSubject:"),
         (b"Subject:", b"From: evil@evil.test\r\nSubject:"),
-        (b"From: Acme", b"From: Acne"),
+        (b"Acme", b"Acne"),
     ],
 )
 def test_a_verifier_refuses_what_was_changed_or_added(
