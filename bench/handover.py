@@ -26,6 +26,7 @@ from deploy.local.waiting import wait_until
 FULL = 10_000
 QUICK = 2_000
 LONGEST_SECONDS = 300.0
+LOOK_SECONDS = 0.03
 SECRETS = {"CADENCE_SECRETS": "secret-of-the-bench"}
 MAINSTAY = "Mainstay"
 
@@ -107,14 +108,9 @@ async def _until_all_are_out(url: str, letters: int, worker: int) -> Measure:
     connection = await asyncpg.connect(url, server_settings={"search_path": "cadence"})
     try:
         async with asyncio.timeout(LONGEST_SECONDS):
-            while not await connection.fetchval("SELECT count(*) FROM message WHERE attempt > 0"):
-                await asyncio.sleep(0.02)
+            await _until(connection, "EXISTS (SELECT FROM message WHERE attempt > 0)")
             started, used = time.perf_counter(), cpu_seconds(worker)
-            while await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM message WHERE state IN"
-                " ('planned', 'claimed', 'handed_over'))"
-            ):
-                await asyncio.sleep(0.05)
+            await _until(connection, "NOT EXISTS (SELECT FROM message WHERE ended_at IS NULL)")
             wall = time.perf_counter() - started
         accepted = await connection.fetchval("SELECT count(*) FROM message WHERE state='accepted'")
     except TimeoutError as error:
@@ -124,6 +120,12 @@ async def _until_all_are_out(url: str, letters: int, worker: int) -> Measure:
     if accepted != letters:
         raise NotMeasurable(f"{accepted:,} of {letters:,} letters were accepted")
     return Measure(events=letters, cpu_seconds=cpu_seconds(worker) - used, wall_seconds=wall)
+
+
+async def _until(connection: asyncpg.Connection, condition: str) -> None:
+    """Look until the condition holds; the caller bounds it. The worker is another process."""
+    while not await connection.fetchval(f"SELECT {condition}"):  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _await_page(port: int) -> None:

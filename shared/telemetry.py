@@ -60,6 +60,17 @@ OUTBOX_OLDEST_SECONDS = Gauge(
 JOB_RUNS = Counter(
     "job_runs_total", "Runs of a time-driven job, by outcome.", ["service", "job", "outcome"]
 )
+MESSAGES_ENDED = Counter(
+    "cadence_messages_ended_total",
+    "Messages that came to an end, or were planned again after a try, by channel.",
+    ["channel", "state"],
+)
+MESSAGES_UNDER_WAY = Gauge(
+    "cadence_messages_under_way", "Messages that this process is handing over now."
+)
+HITS_CLASSED = Counter(
+    "cadence_hits_classed_total", "Opens and clicks, by class.", ["kind", "class"]
+)
 LOOP_LAG_SECONDS = Gauge("event_loop_lag_seconds", "How late the event loop wakes up.", ["service"])
 INGEST_EVENTS = Counter(
     "ingest_events_total",

@@ -37,7 +37,8 @@ PAGE = {
 }
 
 
-@router.api_route("/t/o/{token}", methods=["GET", "HEAD"], summary="The open pixel")
+@router.head("/t/o/{token}", include_in_schema=False)
+@router.get("/t/o/{token}", summary="The open pixel")
 async def open_pixel(request: Request, tx: Transaction, token: Token) -> Response:
     """One transparent pixel, also for a token that nobody knows: nothing is told by the answer."""
     message = await messages.get_by_token(tx, token)
@@ -47,7 +48,8 @@ async def open_pixel(request: Request, tx: Transaction, token: Token) -> Respons
     return Response(PIXEL, media_type="image/gif", headers=NO_STORE)
 
 
-@router.api_route("/t/c/{token}", methods=["GET", "HEAD"], summary="A link of a message")
+@router.head("/t/c/{token}", include_in_schema=False)
+@router.get("/t/c/{token}", summary="A link of a message")
 async def follow_link(request: Request, tx: Transaction, token: Token) -> Response:
     """Leads to where the link of that name leads; the address itself never says where."""
     link = await letters.get_link(tx, token)
@@ -61,7 +63,8 @@ async def follow_link(request: Request, tx: Transaction, token: Token) -> Respon
     return RedirectResponse(link.target, status_code=302, headers=NO_STORE)
 
 
-@router.api_route("/u/{token}", methods=["GET", "HEAD"], summary="Ask before unsubscribing")
+@router.head("/u/{token}", include_in_schema=False)
+@router.get("/u/{token}", summary="Ask before unsubscribing")
 async def show_unsubscribe(request: Request, token: Token) -> HTMLResponse:
     """A page with a button. However often it is fetched, nothing changes."""
     said = read_unsubscribe_token(_secrets(request), token)

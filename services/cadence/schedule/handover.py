@@ -48,6 +48,7 @@ from services.cadence.model.templates import Source, TemplateRefused
 from services.cadence.model.zones import packaged
 from services.cadence.store import inbox, letters, messages, recipients, suppressions, templates
 from services.cadence.store.letters import Link, StoredLetter
+from shared import telemetry
 from shared.bus.record import outgoing
 from shared.bus.stop import pause
 from shared.bus.tables import append_outbox
@@ -143,6 +144,7 @@ class Handover:
             task = asyncio.create_task(self._hand_over(one))
             self._under_way[task] = one
             task.add_done_callback(self._under_way.pop)
+        telemetry.MESSAGES_UNDER_WAY.set(len(self._under_way))
         return claimed
 
     async def finish(self, seconds: float) -> None:
@@ -523,6 +525,10 @@ def _latest(message: Message) -> datetime:
 async def _end(tx: Tx, steps: Sequence[Step], now: datetime) -> set[Key]:
     """Write these steps and tell of them; those that were still ours."""
     ours = await messages.save_steps(tx, steps, now=now)
+    for step in steps:
+        if step.message.key in ours:
+            channel = step.channel or "none"
+            telemetry.MESSAGES_ENDED.labels(channel, step.next.state.value).inc()
     await _tell(tx, [step for step in steps if step.message.key in ours], now)
     return ours
 

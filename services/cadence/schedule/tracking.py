@@ -8,6 +8,7 @@ from services.cadence.model.hits import HitKind, HitPolicy, Verdict, classify
 from services.cadence.model.message import Message
 from services.cadence.store import hits, messages
 from services.cadence.store.hits import Hits, StoredHit
+from shared import telemetry
 from shared.bus.jobs import Job
 from shared.db import Tx
 from shared.events.base import Caused
@@ -27,6 +28,8 @@ def tracking_job(*, settle: timedelta, policy: HitPolicy) -> Job:
         caused: list[Caused] = []
         for key, of_message in undecided.items():
             decided = _verdicts(of_message, policy)
+            for stored, verdict in decided.items():
+                telemetry.HITS_CLASSED.labels(stored.hit.kind.value, verdict.class_.value).inc()
             verdicts |= {stored.number: verdict for stored, verdict in decided.items()}
             caused += _told(known[key], decided)
         await hits.save_verdicts(tx, verdicts)
