@@ -4,7 +4,6 @@ Software fetches every address in a mail. So a GET or HEAD never changes anythin
 opens and clicks are noted raw and classed later, and only a POST unsubscribes (RFC 8058).
 """
 
-import hashlib
 from datetime import datetime
 from html import escape
 from typing import Annotated
@@ -14,13 +13,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from services.cadence.channels.returns import leave_list
 from services.cadence.model.hits import Hit, HitKind
-from services.cadence.model.tokens import read_unsubscribe_token
+from services.cadence.model.tokens import opaque, read_unsubscribe_token
 from services.cadence.store import hits, letters, messages
 from shared.http import NotFound, Transaction
 
 router = APIRouter(tags=["public"])
 
 Token = Annotated[str, Path(max_length=2000, description="As the message carries it.")]
+CALLERS = "cadence.caller"
 USER_AGENT_CHARACTERS = 300
 PIXEL = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
@@ -88,7 +88,8 @@ def _hit(request: Request, kind: HitKind, at: datetime, link: str | None) -> Hit
         kind=kind,
         method=request.method,
         user_agent=_printable(request.headers.get("user-agent", "")),
-        caller=hashlib.sha256(f"{at:%Y-%m-%d} {caller}".encode()).digest()[:16],
+        # Under a secret, and another each day: an address is not to be found out from it.
+        caller=opaque(_secrets(request)[-1], CALLERS, f"{at:%Y-%m-%d}", caller).encode(),
         link=link,
     )
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from services.cadence.model.announcing import told_of_person
+from services.cadence.model.announcing import said_of, told_of_person
 from services.cadence.model.bounces import Report, ReportKind
 from services.cadence.model.message import Message
 from services.cadence.model.suppression import Suppression, SuppressionReason, of_report
@@ -11,7 +11,7 @@ from services.cadence.store import consents, letters, messages, suppressions
 from shared.bus.record import outgoing
 from shared.bus.tables import append_outbox
 from shared.db import Tx
-from shared.events.cadence import ConsentChanged
+from shared.events.cadence import ConsentChanged, DeliveryRejected
 
 VIA = {
     SuppressionReason.UNSUBSCRIBE: "unsubscribe",
@@ -58,14 +58,37 @@ async def take_report(
     if of is None or not is_ours or not is_first:
         return is_ours
     address = await suppressions.note_on_message(tx, of, report, now=now)
+    message = (await messages.list_messages(tx, [of]))[of]
+    if report.kind in (ReportKind.HARD_BOUNCE, ReportKind.SOFT_BOUNCE):
+        await _tell_of_bounce(tx, message, report, now)
     suppression = of_report(report.kind, at=now, soft_pause=soft_pause)
     if suppression is None or address is None:
         return True
     await suppressions.add_suppression(tx, (workspace, address), suppression)
-    message = (await messages.list_messages(tx, [of]))[of]
     if report.kind in (ReportKind.HARD_BOUNCE, ReportKind.COMPLAINT):
         await _withdraw(tx, message, suppression, now)
     return True
+
+
+async def _tell_of_bounce(tx: Tx, message: Message, report: Report, now: datetime) -> None:
+    """Tell that what a provider had taken did not arrive after all."""
+    event = DeliveryRejected(
+        **said_of(message),
+        at=now,
+        due_at=message.due_at,
+        reason=f"bounced: {report.status or report.kind.value}",
+        invitation=message.facts.get("invitation"),
+    )
+    caused = told_of_person(
+        event,
+        workspace=message.workspace,
+        account=message.account,
+        user=message.user,
+        cause_id=f"{message.workspace} {message.identity}",
+        key="bounce",
+        at=now,
+    )
+    await append_outbox(tx, [outgoing(caused, source="/cadence")])
 
 
 async def _withdraw(tx: Tx, message: Message, suppression: Suppression, now: datetime) -> None:

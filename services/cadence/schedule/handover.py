@@ -74,6 +74,7 @@ class HandoverPolicy:
     slow_of_a_workspace: int = 20  # most webhooks under way of one workspace
     lease: timedelta = timedelta(seconds=240)
     look_seconds: float = 0.5
+    most_attempts: int = 20  # a message that was lost with its worker so often is given up
     stop_seconds: float = 10.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     attention: Attention = field(default_factory=Attention)
@@ -115,6 +116,7 @@ class Handover:
         self._house = house
         self._policy = policy
         self._zones = packaged()
+        self._handed: set[Key] = set()
         self._under_way: dict[asyncio.Task[None], Ready] = {}
         self._handing = Gathering(self._save_handing)
         self._ending = Gathering(self._save_ended)
@@ -161,7 +163,7 @@ class Handover:
     async def _claim(self, tx: Tx, room: int) -> tuple[int, Sequence[Ready]]:
         """Claim what is due, and say at once what must not go out."""
         now = await messages.get_now(tx)
-        await messages.return_expired(tx, now=now, limit=self._policy.claimed_at_once)
+        await self._return_lost(tx, now)
         await self._end_lost(tx, now)
         policy = self._policy
         allowed = await messages.take_allowance(
@@ -220,6 +222,17 @@ class Handover:
     def _zone(self, name: str) -> ZoneInfo:
         """The person's zone; UTC for one that this machine's tzdata does not know."""
         return self._zones.zone(name if self._zones.knows(name) else "UTC")
+
+    async def _return_lost(self, tx: Tx, now: datetime) -> None:
+        """Plan again what somebody claimed and never handed over, but not for ever."""
+        given_up = await messages.return_expired(
+            tx,
+            now=now,
+            limit=self._policy.claimed_at_once,
+            most_attempts=self._policy.most_attempts,
+        )
+        lost = Next(state=State.REJECTED, reason="workers_lost")
+        await _end(tx, [Step(message=message, next=lost) for message in given_up], now)
 
     async def _end_lost(self, tx: Tx, now: datetime) -> None:
         """End what somebody handed over and never said how it ended."""
@@ -316,9 +329,13 @@ class Handover:
             log.warning("handover_waits", code=error.code, error=str(error))
             return
         except Exception:
-            # A bug in one message must not end the others; its lease says how far it came.
+            # A bug in one message must not end the others, nor come again for ever.
             log.exception("handover_failed", workspace=message.workspace)
-            return
+            is_out = message.key in self._handed
+            outcome = Outcome.UNKNOWN if is_out else Outcome.REFUSED
+            ended = Ended(outcome=outcome, provider="", said="fault")
+        finally:
+            self._handed.discard(message.key)
         with suppress(TransientError):
             await self._ending.ask((ready, ended))
 
@@ -413,6 +430,7 @@ class Handover:
                 now=now,
             )
             await _tell(tx, [one.step for one in kept], now)
+        self._handed |= ours
         return [one.step.message.key in ours for one in handing]
 
     async def _save_ended(self, ended: Sequence[tuple[Ready, Ended]]) -> Sequence[bool]:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from services.cadence.model.hits import Hit, HitKind, Verdict
 from shared.db import Tx, rows
 
-MOST_OF_A_MESSAGE = 2_000  # hits that are looked at together; a flood beyond stays undecided
+MOST_OF_A_MESSAGE = 2_000  # hits that are kept, and looked at together
 AROUND = timedelta(minutes=15)
 
 
@@ -33,11 +33,14 @@ class Hits:
 
 
 async def append_hit(tx: Tx, workspace: str, identity: str, hit: Hit) -> None:
-    """Keep a hit as it came."""
+    """Keep a hit as it came; a flood on one message is kept up to a bound."""
     await tx.execute(
         text(
             "INSERT INTO hit (workspace, identity, at, kind, link, method, user_agent, caller)"
-            " VALUES (:workspace, :identity, :at, :kind, :link, :method, :user_agent, :caller)"
+            " SELECT :workspace, :identity, CAST(:at AS timestamptz), :kind, CAST(:link AS text),"
+            " :method, :user_agent, CAST(:caller AS bytea) WHERE :most > (SELECT count(*) FROM"
+            " (SELECT FROM hit WHERE workspace = :workspace AND identity = :identity"
+            " LIMIT :most) AS known)"
         ),
         {
             "workspace": workspace,
@@ -48,6 +51,7 @@ async def append_hit(tx: Tx, workspace: str, identity: str, hit: Hit) -> None:
             "method": hit.method,
             "user_agent": hit.user_agent,
             "caller": hit.caller,
+            "most": MOST_OF_A_MESSAGE,
         },
     )
 
@@ -56,25 +60,29 @@ async def load_undecided(tx: Tx, *, before: datetime, limit: int) -> Mapping[tup
     """Hits of before that instant whose class is not decided, by message, with those around."""
     undecided = await rows(
         tx,
-        "SELECT id, workspace, identity FROM hit WHERE class IS NULL AND at < :before"
+        "SELECT id, workspace, identity, at FROM hit WHERE class IS NULL AND at < :before"
         " ORDER BY at, id LIMIT :limit FOR UPDATE SKIP LOCKED",
         {"before": before, "limit": limit},
     )
     numbers = {row.id for row in undecided}
-    keys = sorted({(row.workspace, row.identity) for row in undecided})
+    first: dict[tuple[str, str], datetime] = {}
+    for row in undecided:  # the oldest first
+        first.setdefault((row.workspace, row.identity), row.at)
+    keys = sorted(first)
     found = await rows(
         tx,
         "SELECT h.id, h.workspace, h.identity, h.at, h.kind, h.link, h.method, h.user_agent,"
         " h.caller, m.ended_at, m.state FROM unnest(CAST(:workspaces AS text[]),"
-        " CAST(:identities AS text[])) AS u(workspace, identity)"
+        " CAST(:identities AS text[]), CAST(:since AS timestamptz[]))"
+        " AS u(workspace, identity, since)"
         " JOIN message m ON m.workspace = u.workspace AND m.identity = u.identity"
         " JOIN LATERAL (SELECT * FROM hit WHERE hit.workspace = u.workspace"
-        " AND hit.identity = u.identity AND hit.at > :since ORDER BY hit.at, hit.id LIMIT :most)"
+        " AND hit.identity = u.identity AND hit.at >= u.since ORDER BY hit.at, hit.id LIMIT :most)"
         " AS h ON true ORDER BY h.workspace, h.identity, h.at, h.id",
         {
             "workspaces": [key[0] for key in keys],
             "identities": [key[1] for key in keys],
-            "since": before - 2 * AROUND,
+            "since": [first[key] - AROUND for key in keys],
             "most": MOST_OF_A_MESSAGE,
         },
     )

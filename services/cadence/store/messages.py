@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import text
 
 from services.cadence.model.caps import Claim, Purpose
-from services.cadence.model.delivery import last_use
+from services.cadence.model.delivery import State, last_use
 from services.cadence.model.message import Message, Step
 from shared.db import Tx, rows
 
@@ -51,21 +51,23 @@ async def claim_due(tx: Tx, *, now: datetime, limit: int, lease: timedelta) -> l
     return sorted(map(_message, found), key=lambda message: (message.due_at, message.key))
 
 
-async def return_expired(tx: Tx, *, now: datetime, limit: int) -> int:
-    """Plan again what was claimed and never handed over; how many.
-
-    The attempt does not count: nothing went out.
+async def return_expired(tx: Tx, *, now: datetime, limit: int, most_attempts: int) -> list[Message]:
+    """Plan again what was claimed and never handed over; what was lost too often stays claimed
+    under a fence of ours, and is answered: it may be what ends its workers.
     """
-    returned = await rows(
+    found = await rows(
         tx,
-        "UPDATE message m SET state = 'planned', lease_until = NULL, fence = m.fence + 1,"
-        " attempt = m.attempt - 1 FROM (SELECT workspace, identity FROM message"
+        "UPDATE message m SET fence = m.fence + 1,"
+        " state = CASE WHEN m.attempt < :most THEN 'planned' ELSE 'claimed' END,"
+        " lease_until = CASE WHEN m.attempt < :most THEN NULL ELSE m.lease_until END"
+        " FROM (SELECT workspace, identity FROM message"
         " WHERE state = 'claimed' AND lease_until < :now ORDER BY lease_until"
         " LIMIT :limit FOR UPDATE SKIP LOCKED) AS lost"
-        " WHERE m.workspace = lost.workspace AND m.identity = lost.identity RETURNING 1",
-        {"now": now, "limit": limit},
+        " WHERE m.workspace = lost.workspace AND m.identity = lost.identity"
+        f" RETURNING {COLUMNS}, m.state",
+        {"now": now, "limit": limit, "most": most_attempts},
     )
-    return len(returned)
+    return [_message(row) for row in found if row.state == State.CLAIMED]
 
 
 async def claim_expired(tx: Tx, *, now: datetime, limit: int) -> list[Message]:

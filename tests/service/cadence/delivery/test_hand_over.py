@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from deploy.local.ports import reserve
+from services.cadence.channels.writing import letter
 from services.cadence.model.delivery import Next, State
-from services.cadence.model.message import Step
+from services.cadence.model.message import Message, Step
 from services.cadence.store import messages
 from tests.service.cadence.delivery.office import Office, now_of, provider, work
 from tests.support.smtp import Act, MailServer, mail_server
@@ -167,3 +169,42 @@ async def test_a_worker_whose_lease_ran_out_before_the_letter_loses(
 
     assert handed == set()
     assert len(mail.got_by(address)) == 1
+
+
+async def test_a_message_that_takes_its_workers_with_it_is_given_up(
+    office: Office, mail: MailServer
+):
+    await office.person()
+    identity = await office.plan()
+    await office.execute("UPDATE message SET attempt = 3")
+    async with office.database.transaction() as tx:
+        await messages.claim_due(tx, now=await now_of(office), limit=1, lease=timedelta(seconds=-1))
+
+    row = await work(
+        office.handover(provider(mail.port), most_attempts=4), office.until(identity, "rejected")
+    )
+
+    assert row.reason == "workers_lost"
+    assert mail.tries == []
+
+
+async def test_a_fault_of_ours_ends_one_message_and_no_other(
+    office: Office, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+):
+    def breaking(message: Message, *facts: Any, **options: Any) -> Any:
+        if message.identity == "broken":
+            raise ZeroDivisionError
+        return letter(message, *facts, **options)
+
+    monkeypatch.setattr("services.cadence.schedule.handover.letter", breaking)
+    await office.person("u-2")
+    healthy = await office.person()
+    broken = await office.plan("u-2", identity="broken")
+    identity = await office.plan()
+
+    handover = office.handover(provider(mail.port))
+    row = await work(handover, office.until(broken, "rejected"))
+    await work(office.handover(provider(mail.port)), office.until(identity, "accepted"))
+
+    assert row.reason == "refused: fault"
+    assert [got.recipient for got in mail.got] == [healthy]

@@ -69,7 +69,7 @@ async def test_a_worker_killed_before_the_letter_leaves_it_to_the_next_one(
 
     assert claimed == State.CLAIMED
     assert len(mail.got_by(address)) == 1
-    assert row.attempt == 1
+    assert row.attempt == 2
 
 
 async def test_a_worker_killed_after_the_letter_leaves_a_weekly_message_uncertain(

@@ -174,6 +174,24 @@ async def test_hits_are_decided_and_told_of_once(sent: Sent):
     assert (await sent.office.told()).count("opened") == 1
 
 
+async def test_hits_of_long_ago_are_decided_too(sent: Sent):
+    await sent.http.get(sent.paths("/t/o/")[0], headers={"user-agent": BROWSER})
+    await sent.office.execute("UPDATE hit SET at = at - interval '3 days'")
+
+    assert [found[1] for found in await sent.classes()] == ["proxy_prefetch"]
+
+
+async def test_a_flood_on_one_message_is_kept_up_to_a_bound(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("services.cadence.store.hits.MOST_OF_A_MESSAGE", 5)
+
+    for _ in range(8):
+        await sent.http.get(sent.paths("/t/o/")[0], headers={"user-agent": BROWSER})
+
+    assert len(await sent.office.ask("SELECT 1 FROM hit")) == 5
+
+
 async def test_a_link_that_was_never_sent_leads_nowhere(sent: Sent):
     answer = await sent.http.get("/t/c/https:%2F%2Fevil.example")
 
@@ -241,6 +259,7 @@ async def test_a_report_of_failure_suppresses_the_address(
     assert (row.scope, row.reason) == ("all", kind)
     assert (row.until is None) == (until is None)
     assert until is None or (row.until - row.at).days == until
+    assert (await sent.office.told()).count("delivery_rejected") == 1
 
 
 @pytest.mark.parametrize(
