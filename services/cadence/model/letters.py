@@ -18,7 +18,7 @@ from services.cadence.model.tokens import opaque
 MESSAGE_IDS = "cadence.message-id"
 LINE = "\r\n"
 LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")
-PLAIN_LINE = re.compile(r"[\x20-\x7e]{1,900}")  # a line may have 998 octets (RFC 5322 2.1.1)
+PLAIN_LINE = re.compile(r"[\x20-\x7e]{1,970}")  # a line may have 998 octets (RFC 5322 2.1.1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -171,6 +171,7 @@ class Handover:
         )
         claimed = await messages.claim_due(tx, now=now, limit=allowed, lease=policy.lease)
         if not claimed:
+            await messages.give_back_allowance(tx, "all", allowed)
             return 0, ()
         looked_at = await _look(tx, claimed, now)
         decided = self._decide(claimed, looked_at, now)
@@ -194,6 +195,8 @@ class Handover:
         )
         going = [message for message in claimed if decided[message.key].channel is not None]
         ready = await self._ready(tx, going, decided, looked_at, now)
+        # What is too late, or must not go, costs nobody else their turn.
+        await messages.give_back_allowance(tx, "all", allowed - len(ready))
         return len(claimed), ready
 
     def _decide(

@@ -278,6 +278,15 @@ async def take_allowance(
     return taken
 
 
+async def give_back_allowance(tx: Tx, name: str, count: int) -> None:
+    """Put back what was taken and not needed; to be asked in the transaction that took it."""
+    if count:
+        await tx.execute(
+            text("UPDATE send_allowance SET tokens = tokens + :count WHERE name = :name"),
+            {"name": name, "count": count},
+        )
+
+
 def _keys(steps: Sequence[Step]) -> dict[str, Any]:
     return {
         "workspaces": [step.message.workspace for step in steps],

@@ -1,17 +1,23 @@
 """How a hand-over ends, and what a message becomes by it (drills 3 to 6)."""
 
 import asyncio
+from base64 import b64encode
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deploy.local.ports import reserve
+from services.cadence.channels.signing import Dkim
 from services.cadence.channels.writing import letter
 from services.cadence.model.delivery import Next, State
 from services.cadence.model.message import Message, Step
 from services.cadence.store import messages
-from tests.service.cadence.delivery.office import Office, now_of, provider, work
+from tests.service.cadence.delivery.office import HOUSE, Office, now_of, provider, work
 from tests.support.smtp import Act, MailServer, mail_server
 
 
@@ -208,3 +214,32 @@ async def test_a_fault_of_ours_ends_one_message_and_no_other(
 
     assert row.reason == "refused: fault"
     assert [got.recipient for got in mail.got] == [healthy]
+
+
+async def test_a_signed_letter_still_verifies_behind_the_wire(office: Office, mail: MailServer):
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    record = b"v=DKIM1; k=rsa; p=" + b64encode(public)
+    signing = replace(HOUSE, signer=Dkim("acme.test", "s1", key))
+    await office.person(name="김하늘", locale="ko")
+    identity = await office.plan()
+
+    handover = office.handover(provider(mail.port), house=signing)
+    await work(handover, office.until(identity, "accepted"))
+
+    assert dkim.verify(mail.got[0].wire, dnsfunc=lambda *_, **__: record)
+
+
+async def test_a_worker_that_is_asked_to_end_waits_for_the_answer_to_its_letter(
+    office: Office, mail: MailServer
+):
+    address = await office.person()
+    mail.will(address, Act.SLOW)
+    identity = await office.plan()
+
+    async def is_under_way() -> None:
+        await office.until(identity, "handed_over")
+
+    await work(office.handover(provider(mail.port)), is_under_way())
+
+    assert (await office.state(identity)).state == "accepted"

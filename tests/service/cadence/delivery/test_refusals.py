@@ -260,3 +260,20 @@ async def test_slack_waits_for_the_end_of_the_quiet_hours_and_mail_does_not(
     row = await office.state(slack)
     assert (row.state, row.reason) == ("planned", "quiet_hours")
     assert abs(row.try_at - ends) < timedelta(seconds=1)
+
+
+async def test_what_is_too_late_uses_up_nothing_of_the_rate(office: Office, mail: MailServer):
+    for number in range(20):
+        await office.person(f"u-{number}")
+        await office.plan(f"u-{number}", due_in=timedelta(hours=-10))
+    fresh = [await office.plan(f"u-{n}", identity=f"fresh/u-{n}", program="x") for n in range(8)]
+    handover = office.handover(provider(mail.port), per_second=5.0, claimed_at_once=5)
+
+    for _ in range(5):
+        await handover.turn()
+    await handover.finish(10)
+
+    states = [(await office.state(identity)).state for identity in fresh]
+    assert len(await office.ask("SELECT 1 FROM message WHERE state = 'missed'")) == 20
+    assert states.count("accepted") == 5
+    assert len(mail.got) == 5
