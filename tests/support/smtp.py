@@ -73,6 +73,7 @@ class MailServer:
     acts: defaultdict[str, deque[Act]] = field(default_factory=lambda: defaultdict(deque))
     released: asyncio.Event = field(default_factory=asyncio.Event)
     loop: asyncio.AbstractEventLoop | None = None
+    answer_to_senders: str = "250 OK"
 
     def will(self, address: str, *acts: Act) -> None:
         """Do these with the next tries to deliver to `address`."""
@@ -97,6 +98,12 @@ class _Handler:
     def __init__(self, server: MailServer) -> None:
         self._server = server
         self.acts: dict[Session, Act] = {}
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, protocol: SMTP, session: Session, envelope: Envelope, address: str, options: list[Any]
+    ) -> str:
+        envelope.mail_from = address
+        return self._server.answer_to_senders
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, protocol: SMTP, session: Session, envelope: Envelope, address: str, options: list[Any]

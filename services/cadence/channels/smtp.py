@@ -7,12 +7,11 @@ dot nobody knows (RFC 1047): silence there is `unknown`, and no other provider i
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import (
-    SMTPConnectError,
     SMTPException,
     SMTPResponseException,
     SMTPServerDisconnected,
@@ -161,7 +160,7 @@ class _Road:
             await client.connect()
         except (SMTPException, OSError) as error:
             client.close()
-            raise _Refused(self._no(error), elsewhere=True) from error
+            raise _Refused(self._not_now(error), elsewhere=True) from error
         return _Line(client, self._patience)
 
     async def _announce(self, line: "_Line", posted: Posted) -> "_Line":
@@ -169,7 +168,7 @@ class _Road:
             await line.mail(posted.sender)
         except (SMTPException, OSError, ValueError) as error:
             line.drop()
-            raise _Refused(self._no(error), elsewhere=True) from error
+            raise _Refused(self._not_now(error), elsewhere=True) from error
         try:
             await line.recipient(posted.recipient)
         except (SMTPException, OSError, ValueError) as error:
@@ -195,12 +194,17 @@ class _Road:
     def _no(self, error: Exception) -> Ended:
         """A definite no as it was said. The text of the reply may hold the address: code only."""
         permanent = isinstance(error, SMTPResponseException) and error.code >= FIRST_PERMANENT
-        unusable = isinstance(error, ValueError)
-        connecting = isinstance(error, SMTPConnectError)
+        is_final = permanent or isinstance(error, ValueError)
+        ended = self._not_now(error)
+        return replace(ended, outcome=Outcome.REFUSED) if is_final else ended
+
+    def _not_now(self, error: Exception) -> Ended:
+        """A no that speaks of us and this provider, whatever its code: a password that is wrong
+        today must not end a message for good.
+        """
         said = str(error.code) if isinstance(error, SMTPResponseException) else type(error).__name__
-        is_final = (permanent and not connecting) or unusable
         return Ended(
-            outcome=Outcome.REFUSED if is_final else Outcome.REFUSED_FOR_NOW,
+            outcome=Outcome.REFUSED_FOR_NOW,
             provider=self._provider.name,
             said=said[:SAID_CHARACTERS],
         )

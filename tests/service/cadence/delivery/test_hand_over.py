@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from deploy.local.ports import reserve
 from services.cadence.channels.signing import Dkim
 from services.cadence.channels.writing import letter
-from services.cadence.model.delivery import Next, State
+from services.cadence.model.delivery import Next, RetryPolicy, State
 from services.cadence.model.message import Message, Step
 from services.cadence.store import messages
 from tests.service.cadence.delivery.office import HOUSE, Office, now_of, provider, work
@@ -243,3 +243,23 @@ async def test_a_worker_that_is_asked_to_end_waits_for_the_answer_to_its_letter(
     await work(office.handover(provider(mail.port)), is_under_way())
 
     assert (await office.state(identity)).state == "accepted"
+
+
+async def test_a_provider_that_refuses_us_for_good_ends_no_message_for_good(
+    office: Office, mail: MailServer
+):
+    mail.answer_to_senders = "550 5.7.1 you are not known here"
+    await office.person()
+    identity = await office.plan()
+
+    with mail_server() as other:
+        first = office.handover(provider(mail.port), retry=RetryPolicy())
+        await first.turn()
+        await first.finish(10)
+        row = await office.until(identity, "planned")
+        await office.execute("UPDATE message SET try_at = now()")
+        both = office.handover(provider(mail.port, "a"), provider(other.port, "b"))
+        taken = await work(both, office.until(identity, "accepted"))
+
+    assert row.reason == "refused_for_now: 550"
+    assert taken.provider == "b"
