@@ -45,7 +45,9 @@ async def door(fresh_database: FreshDatabase) -> AsyncIterator[httpx.AsyncClient
         Service(
             name="cadence",
             description="",
-            settings=CadenceSettings(DATABASE_URL_CADENCE="postgresql://unused/unused"),
+            settings=CadenceSettings(
+                DATABASE_URL_CADENCE="postgresql://unused/unused", secrets="secret-of-tests-1"
+            ),
             routers=(router,),
             database=database,
             lanes=LANES,
