@@ -75,6 +75,34 @@ async def publish(settings: KafkaSettings, workspace: str, count: int) -> None:
         assert writer.inflight_bytes == 0
 
 
+async def test_a_lane_whose_fetching_ended_in_silence_reads_on_with_a_new_reader(
+    database: Database, settings: KafkaSettings
+):
+    held = reader(settings, "metrics.silent")
+    consumer = toy_consumer(database, Toy(), held, settings=settings)
+
+    async def is_placed() -> bool:
+        return held._consumer is not None and bool(held._placed)
+
+    async def applied() -> bool:
+        return len([row for row in await seen(database) if row[0] == "silent"]) == 8
+
+    async with running(consumer):
+        await until(is_placed)
+        broken = held._consumer
+        broken._client.send = _closed_transport
+        await asyncio.wait([broken._fetcher._fetch_task], timeout=30)
+        await publish(settings, "silent", 8)
+        await until(applied)
+
+    assert broken._fetcher._fetch_task.exception() is not None
+    assert held._consumer is not broken
+
+
+async def _closed_transport(*_: Any, **__: Any) -> None:
+    raise RuntimeError("unable to perform operation on <TCPTransport closed=True>")
+
+
 async def test_an_acknowledged_event_is_applied_once_and_its_progress_is_published(
     database: Database, settings: KafkaSettings
 ):

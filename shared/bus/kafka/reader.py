@@ -3,11 +3,13 @@
 What aiokafka really does, each seen against Kafka 4.1, and what follows here: records come before
 the assignment callback has ended, so the callback pauses at once and awaits nothing; a pause is
 lost on every rebalance, so every assigned partition is placed anew; commits may be of another
-generation, so they are for lag tools only; two assignors livelock, so there is exactly one.
+generation, so they are for lag tools only; two assignors livelock, so there is exactly one; and a
+background task that meets an error it does not expect ends in silence, so we look after them.
 """
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -29,6 +31,7 @@ log = structlog.get_logger()
 
 START_SECONDS = 60.0  # a missing topic or a stuck group would block the start for ever
 STOP_SECONDS = 5.0
+ASSIGNMENT_SECONDS = 5.0  # beyond its own wait, that a fetch waits for the group
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -90,12 +93,16 @@ class KafkaReader:
     async def fetch(
         self, *, max_records: int, wait_ms: int
     ) -> Mapping[Partition, Sequence[Record]]:
-        """The next records of each placed partition.
+        """The next records of each placed partition; none while the group is being assigned anew.
 
         Raises OffsetGone when our offset is no longer in the log, KafkaUnavailable for the rest.
         """
+        self._look_after_tasks()
         try:
-            fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=max_records)
+            async with asyncio.timeout(wait_ms / 1000 + ASSIGNMENT_SECONDS):
+                fetched = await self._consumer.getmany(timeout_ms=wait_ms, max_records=max_records)
+        except TimeoutError:
+            return {}  # its wait for an assignment has no bound of its own
         except OffsetOutOfRangeError as error:
             raise OffsetGone(str(error)) from error
         except NoOffsetForPartitionError:
@@ -103,6 +110,18 @@ class KafkaReader:
         except KafkaError as error:
             raise KafkaUnavailable(repr(error)) from error
         return {_partition(place): records for place, records in fetched.items()}
+
+    def _look_after_tasks(self) -> None:
+        """Raise KafkaUnavailable where a background task of the client has ended.
+
+        uvloop answers a write to a connection that has just been closed with a RuntimeError. The
+        client does not expect that: its fetching ends, heartbeats go on, nothing is ever read.
+        """
+        consumer = self._consumer
+        tasks = (consumer._fetcher._fetch_task, consumer._coordinator._coordination_task)  # noqa: SLF001
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise KafkaUnavailable(f"reading has ended: {error.__cause__ or error!r}")
 
     def assigned(self) -> frozenset[Partition]:
         """The partitions of the current generation."""
@@ -173,8 +192,11 @@ async def close_reader(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer within a bound: with Kafka away, its own stop may wait for ever."""
     try:
         await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (KafkaError, OSError, RuntimeError, TimeoutError) as error:
         log.warning("reader_stop_unclean", error=repr(error))
+        with suppress(KafkaError, OSError, RuntimeError, TimeoutError):
+            # Its stop gives up at the first error, and leaves the connections open.
+            await asyncio.wait_for(consumer._client.close(), STOP_SECONDS)  # noqa: SLF001
 
 
 class _PauseFirst(ConsumerRebalanceListener):  # type: ignore[misc]
