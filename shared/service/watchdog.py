@@ -32,8 +32,9 @@ LOOK_SECONDS = 5.0
 # dog too. Only when it stands still for so much longer may the group itself be stuck. So with
 # one that waits while its lane works off others: what one fetch brought is applied before the next.
 MORE_PATIENCE = 3
-# After an outage of all brokers aiokafka has been seen to fetch nothing any more while it looked
-# healthy: a lane of which nothing moves for so long is given a new reader first.
+# A reader sees when its client's fetching has ended (uvloop and closed connections). Should the
+# client fall silent in a way that it does not see, a lane of which nothing moves for so long is
+# given a new reader before the process is ended.
 REJOIN_SECONDS = 20.0
 EXIT_STALLED = 70  # EX_SOFTWARE
 # A leader that was killed tells an end that is some seconds old until its followers are back: a log
