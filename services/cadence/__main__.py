@@ -13,6 +13,7 @@ from services.cadence.model.eligibility import Attention
 from services.cadence.model.hits import HitPolicy
 from services.cadence.model.quiet import QuietHours
 from services.cadence.schedule.handover import Handover, HandoverPolicy
+from services.cadence.schedule.planning import Planner
 from services.cadence.schedule.tracking import tracking_job
 from services.cadence.settings import CadenceSettings
 from shared.db import Database
@@ -65,8 +66,17 @@ def build() -> Service:
             "send_allowance",
             "channel_target",
             "template",
+            "consent",
+            "journey",
+            "decision",
+            "anchor",
+            "planning",
+            "messaging_settings",
+            "pause",
+            "program",
         ),
         jobs=(
+            Planner(words=settings.words).job,
             tracking_job(settle=timedelta(seconds=settings.hit_settle_seconds), policy=HitPolicy()),
         ),
         workers=(handover.run,),

@@ -15,6 +15,9 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.settings import StoredServiceSettings
 
+# Links of the shipped templates that a workspace names in its `words`.
+LINKS = ("guide_url", "content_url", "help_url", "billing_url", "contract_url", "plan_url")
+
 
 class SmtpProvider(BaseModel):
     """One way into the mail system."""
@@ -140,6 +143,17 @@ class CadenceSettings(StoredServiceSettings):
         description="Who opened or clicked is decided so long after, when all that came with it"
         " is in.",
     )
+
+    home_url: str = Field(
+        default="http://127.0.0.1:8003",
+        pattern=r"^https?://",
+        description="Where links of the shipped templates lead while a workspace names no page.",
+    )
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What templates may say where a workspace says nothing else."""
+        return dict.fromkeys(LINKS, self.home_url)
 
     @property
     def secret_list(self) -> list[str]:

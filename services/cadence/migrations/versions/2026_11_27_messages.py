@@ -35,7 +35,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX membership_of_account ON membership (workspace, account, user_id)",
-    # `churned_at` and `reactivated_at`: the latest of each. `mrr` as it was told last.
+    # `churned_at` and `reactivated_at`: the latest of each.
     """
     CREATE TABLE account (
         workspace text NOT NULL,
@@ -121,6 +121,7 @@ TABLES = (
         user_id text NOT NULL,
         weekday text NOT NULL,
         local_time text NOT NULL,
+        signed_up_on date NOT NULL,
         zone text NOT NULL,
         zone_source text NOT NULL,
         signed_up_at timestamptz NOT NULL,
@@ -141,7 +142,8 @@ TABLES = (
     """,
     "CREATE INDEX planning_due ON planning (plan_at, workspace, user_id)",
     "CREATE INDEX planning_tzdata ON planning (tzdata)",
-    # The numbers of a workspace; one without a row has the defaults.
+    # The numbers of a workspace; one without a row has the defaults. No number: no cap.
+    # `words`: what templates may say beside the person, guide_url and its like.
     """
     CREATE TABLE messaging_settings (
         workspace text PRIMARY KEY,
@@ -149,10 +151,11 @@ TABLES = (
         spacing_seconds integer NOT NULL DEFAULT 302400 CHECK (spacing_seconds >= 0),
         quiet_starts time,
         quiet_ends time,
-        most_a_day integer CHECK (most_a_day > 0),
-        most_a_week integer CHECK (most_a_week > 0),
-        apart_seconds integer NOT NULL DEFAULT 0 CHECK (apart_seconds >= 0),
-        most_a_minute integer NOT NULL DEFAULT 6000 CHECK (most_a_minute > 0)
+        most_a_day integer DEFAULT 2 CHECK (most_a_day > 0),
+        most_a_week integer DEFAULT 5 CHECK (most_a_week > 0),
+        apart_seconds integer NOT NULL DEFAULT 14400 CHECK (apart_seconds >= 0),
+        most_a_minute integer NOT NULL DEFAULT 6000 CHECK (most_a_minute > 0),
+        words jsonb NOT NULL DEFAULT '{}'
     )
     """,
     # Nobody, or one person, is written to in this span; `user_id` empty: the whole workspace.
