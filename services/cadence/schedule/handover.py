@@ -43,10 +43,21 @@ from services.cadence.model.eligibility import (
     give_way,
 )
 from services.cadence.model.message import Message, Step
+from services.cadence.model.people import PersonId
+from services.cadence.model.planning import Decided
 from services.cadence.model.suppression import Suppression
 from services.cadence.model.templates import Source, TemplateRefused
 from services.cadence.model.zones import packaged
-from services.cadence.store import inbox, letters, messages, recipients, suppressions, templates
+from services.cadence.store import (
+    decisions,
+    inbox,
+    letters,
+    messages,
+    recipients,
+    standing,
+    suppressions,
+    templates,
+)
 from services.cadence.store.letters import Link, StoredLetter
 from shared import telemetry
 from shared.bus.record import outgoing
@@ -61,6 +72,15 @@ log = structlog.get_logger()
 Key = tuple[str, str]
 # What a civil day and an ISO week around an instant can reach to.
 A_WEEK = timedelta(days=8)
+# What is looked at before a message goes, in this order.
+RULES = (
+    "removed, churned or paused",
+    "in time",
+    "consent",
+    "suppression and channels",
+    "quiet hours",
+    "caps",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +194,20 @@ class Handover:
             await messages.give_back_allowance(tx, "all", allowed)
             return 0, ()
         looked_at = await _look(tx, claimed, now)
-        decided = self._decide(claimed, looked_at, now)
+        attention = await standing.list_attention(
+            tx, {message.workspace for message in claimed}, self._policy.attention
+        )
+        decided = self._decide(claimed, looked_at, attention, now)
+        await decisions.append_decisions(
+            tx,
+            [
+                _why_not(message, decision)
+                for message in claimed
+                if (decision := decided[message.key]).channel is None
+            ],
+            now=now,
+            tzdata=self._zones.version,
+        )
         refused = [
             Step(
                 message=message,
@@ -200,7 +233,11 @@ class Handover:
         return len(claimed), ready
 
     def _decide(
-        self, claimed: Sequence[Message], known: "_Known", now: datetime
+        self,
+        claimed: Sequence[Message],
+        known: "_Known",
+        attention: Mapping[str, Attention],
+        now: datetime,
     ) -> Mapping[Key, Decision]:
         """What to do with each: the newest word on the person, then on all that the person gets."""
         decided: dict[Key, Decision] = {}
@@ -214,7 +251,7 @@ class Handover:
                 claim,
                 sent=others.sent,
                 planned=others.planned,
-                policy=self._policy.attention,
+                policy=attention[message.workspace],
                 zone=self._zone(message.zone),
             )
             decided[message.key] = decision
@@ -494,6 +531,18 @@ def _decided(message: Message, known: _Known, now: datetime) -> Decision:
     )
     address = (message.workspace, address_hash(message.workspace, email or ""))
     return decide(due, recipient, known.suppressed.get(address, ()), now)
+
+
+def _why_not(message: Message, decision: Decision) -> Decided:
+    return Decided(
+        person=PersonId(message.workspace, message.user),
+        identity=message.identity,
+        due_at=message.due_at,
+        outcome="deferred" if decision.state is None else decision.state.value,
+        reason=decision.reason,
+        winner=decision.winner,
+        rules=RULES,
+    )
 
 
 def _waiting(message: Message, until: datetime, reason: str | None, winner: str | None) -> Step:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ async def list_known(
     )
     zones = await _zones(tx, {person.workspace for person in persons})
     numbers = await list_numbers(tx, {person.workspace for person in persons}, words=words)
-    pauses = await _pauses(tx, ids, now)
+    pauses = await list_pauses(tx, ids, now)
     occasions = await _occasions(tx, ids)
     journeys = await list_journeys(tx, persons)
     messages = await _messages(tx, ids)
@@ -97,6 +98,16 @@ async def list_numbers(
     tx: Tx, workspaces: Collection[str], *, words: Mapping[str, Any] = EMPTY
 ) -> dict[str, Numbers]:
     """The numbers of each of the workspaces, its own or the defaults."""
+    own = await list_own_numbers(tx, workspaces)
+    return {
+        workspace: replace(each, words={**words, **each.words})
+        for workspace in workspaces
+        for each in (own.get(workspace, Numbers()),)
+    }
+
+
+async def list_own_numbers(tx: Tx, workspaces: Collection[str]) -> dict[str, Numbers]:
+    """The numbers of those workspaces that have their own."""
     found = await rows(
         tx,
         "SELECT workspace, grace_seconds, spacing_seconds, quiet_starts, quiet_ends, most_a_day,"
@@ -104,7 +115,7 @@ async def list_numbers(
         " WHERE workspace = ANY(CAST(:workspaces AS text[]))",
         {"workspaces": sorted(workspaces)},
     )
-    own = {
+    return {
         row.workspace: Numbers(
             policy=Policy(
                 grace=timedelta(seconds=row.grace_seconds),
@@ -118,11 +129,10 @@ async def list_numbers(
                 per_week=row.most_a_week,
                 spacing=timedelta(seconds=row.apart_seconds),
             ),
-            words={**words, **msgspec.json.decode(row.words)},
+            words=msgspec.json.decode(row.words),
         )
         for row in found
     }
-    return {workspace: own.get(workspace, Numbers(words=words)) for workspace in workspaces}
 
 
 async def _people(tx: Tx, ids: Mapping[str, Any]) -> dict[PersonId, _Row]:
@@ -151,7 +161,8 @@ async def _zones(tx: Tx, workspaces: Collection[str]) -> dict[str, str]:
     return {row.id: row.time_zone for row in found}
 
 
-async def _pauses(tx: Tx, ids: Mapping[str, Any], now: datetime) -> dict[PersonId, list[Span]]:
+async def list_pauses(tx: Tx, ids: Mapping[str, Any], now: datetime) -> dict[PersonId, list[Span]]:
+    """When these people are not written to, their own pauses and those of their workspaces."""
     found = await rows(
         tx,
         "SELECT u.workspace, u.user_id, p.starts_at, p.ends_at FROM pause p"

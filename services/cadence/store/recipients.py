@@ -22,8 +22,11 @@ async def list_recipients(tx: Tx, people: Sequence[Person]) -> Mapping[Person, R
     found = await rows(
         tx,
         "SELECT p.workspace, p.user_id, p.email, p.name, p.locale, p.churned_at, p.removed_at,"
-        " p.channels FROM person p JOIN unnest(CAST(:workspaces AS text[]),"
-        " CAST(:users AS text[])) AS u(workspace, user_id)"
+        " p.channels, EXISTS (SELECT FROM pause x WHERE x.workspace = p.workspace"
+        " AND x.user_id IN ('', p.user_id) AND x.starts_at <= now() AND x.ends_at > now())"
+        " AS paused, w.locale AS of_workspace"
+        " FROM person p LEFT JOIN workspace w ON w.id = p.workspace"
+        " JOIN unnest(CAST(:workspaces AS text[]), CAST(:users AS text[])) AS u(workspace, user_id)"
         " ON p.workspace = u.workspace AND p.user_id = u.user_id",
         arguments,
     )
@@ -32,7 +35,8 @@ async def list_recipients(tx: Tx, people: Sequence[Person]) -> Mapping[Person, R
             user=row.user_id,
             email=row.email,
             name=row.name,
-            locale=row.locale or "en",
+            locale=row.locale or row.of_workspace or "en",
+            paused=row.paused,
             churned_at=row.churned_at,
             removed_at=row.removed_at,
             consents=consents.get((row.workspace, row.user_id), {}),
