@@ -13,12 +13,14 @@ from services.cadence.model.people import (
     Person,
     PersonId,
     account_upserted,
+    answered,
     class_changed,
     contract_ended,
     contract_renewed,
     in_utc,
     revenue_moved,
     revenue_restated,
+    says_the_same,
     user_identified,
     user_of,
 )
@@ -45,10 +47,12 @@ def person_of(received: Received[Any]) -> PersonId | None:
 
 
 async def save_persons(tx: Tx, persons: Mapping[PersonId, Person]) -> None:
-    """Keep the people, where their accounts stand, and let them be planned anew."""
+    """Keep the people; those of whom something else is known now are planned anew."""
+    before = await people.list_persons(tx, persons)
     await people.save_persons(tx, persons)
-    await people.settle(tx, persons)
-    await planning.ask_for_plans(tx, persons)
+    settled = await people.settle(tx, persons)
+    changed = {key for key, person in persons.items() if not says_the_same(before[key], person)}
+    await planning.ask_for_plans(tx, {*changed, *settled})
 
 
 async def members_named(tx: Tx, batch: Batch) -> Sequence[Caused]:
@@ -69,8 +73,7 @@ async def members_named(tx: Tx, batch: Batch) -> Sequence[Caused]:
     await people.add_members(tx, seen)
     await people.remove_members(tx, removed)
     named = {PersonId(key.workspace, key.user) for key in [*seen, *removed]}
-    await people.settle(tx, named)
-    await planning.ask_for_plans(tx, named)
+    await planning.ask_for_plans(tx, await people.settle(tx, named))
     return ()
 
 
@@ -126,9 +129,11 @@ def account_of(received: Received[Any]) -> AccountId | None:
 
 
 async def save_accounts(tx: Tx, told: Mapping[AccountId, Account]) -> None:
-    """Keep the accounts, and let everybody of them be planned anew."""
+    """Keep the accounts; everybody of those that are others now is planned anew."""
+    before = await accounts.list_accounts(tx, told)
     await accounts.save_accounts(tx, told)
-    members = await people.list_members(tx, told)
+    changed = {key for key, account in told.items() if not says_the_same(before[key], account)}
+    members = await people.list_members(tx, changed)
     await people.settle(tx, members)
     await planning.ask_for_plans(tx, members)
 
@@ -172,7 +177,9 @@ async def features_used(tx: Tx, batch: Batch) -> Sequence[Caused]:
             seen[key] = max(day, seen.get(key, day))
     await people.add_use(tx, {key: (len(at), max(at)) for key, at in used.items()})
     await people.add_members(tx, seen)
-    await people.settle(tx, {PersonId(key.workspace, key.user) for key in seen})
+    settled = await people.settle(tx, {PersonId(key.workspace, key.user) for key in seen})
+    await planning.ask_for_plans(tx, settled)
+    await planning.ask_where_announced(tx, used.keys())
     return ()
 
 
@@ -189,7 +196,11 @@ async def workspaces_configured(tx: Tx, batch: Batch) -> Sequence[Caused]:
 # --- lanes ---------------------------------------------------------------------------------------
 
 PEOPLE = StateFold(
-    on={ingest.UserIdentified: user_identified, nps.ClassChanged: class_changed},
+    on={
+        ingest.UserIdentified: user_identified,
+        nps.Answered: answered,
+        nps.ClassChanged: class_changed,
+    },
     key=person_of,
     load=people.load_persons,
     save=save_persons,

@@ -18,7 +18,7 @@ from shared.events.base import Caused, Event, Received
 from shared.events.cadence import StageChanged
 from shared.events.ingest import AccountUpserted, UserIdentified
 from shared.events.metrics import Ended, MovementRecorded, Renewed, RevenueRestated
-from shared.events.nps import ClassChanged
+from shared.events.nps import Answered, ClassChanged
 
 PERSON_FIELDS = ("signed_up_at", "locale", "role", "channels")
 PERSONAL_FIELDS = ("email", "name")
@@ -155,6 +155,24 @@ def class_changed(
     """The person with the class of the last answer to a survey."""
     profile = told_last(person.profile, received, {CLASS: received.event.to_class})
     return replace(person, profile=profile), ()
+
+
+def answered(person: Person, received: Received[Answered]) -> tuple[Person, tuple[Caused, ...]]:
+    """The person with the class of this answer; answers to other surveys have none."""
+    profile = told_last(person.profile, received, {CLASS: received.event.answer_class})
+    return replace(person, profile=profile), ()
+
+
+def says_the_same(one: Person | Account, other: Person | Account) -> bool:
+    """Whether both mean the same, whenever it was said."""
+    return _meaning(one) == _meaning(other)
+
+
+def _meaning(known: Person | Account) -> object:
+    values = {name: told.value for name, told in known.profile.items()}
+    if isinstance(known, Person):
+        return values, zone_events(known.zones), known.signed_up_at, known.known_at
+    return values, replace(known, profile={})
 
 
 def zone_events(zones: Sequence[ZoneSaid]) -> list[ZoneEvent]:

@@ -33,20 +33,28 @@ async def load_persons(tx: Tx, persons: Collection[PersonId]) -> dict[PersonId, 
         ),
         ids,
     )
+    return await _listed(tx, ids, " ORDER BY p.workspace, p.user_id FOR UPDATE OF p")
+
+
+async def list_persons(tx: Tx, persons: Collection[PersonId]) -> dict[PersonId, Person]:
+    """Those of `persons` that are known."""
+    return await _listed(tx, person_ids(sorted(persons)))
+
+
+async def _listed(tx: Tx, ids: Mapping[str, Any], how: str = "") -> dict[PersonId, Person]:
     found = await rows(
         tx,
         "SELECT p.workspace, p.user_id, p.told::text AS told, p.zones::text AS zones,"
         " p.identified_at, p.known_at FROM person p"
         " JOIN unnest(CAST(:workspaces AS text[]), CAST(:users AS text[]))"
-        " AS u(workspace, user_id) ON p.workspace = u.workspace AND p.user_id = u.user_id"
-        " ORDER BY p.workspace, p.user_id FOR UPDATE OF p",
+        f" AS u(workspace, user_id) ON p.workspace = u.workspace AND p.user_id = u.user_id{how}",
         ids,
     )
     return {PersonId(row.workspace, row.user_id): person_in(row) for row in found}
 
 
 async def save_persons(tx: Tx, persons: Mapping[PersonId, Person]) -> None:
-    """Keep what is now known of the people, and let them be planned anew."""
+    """Keep what is now known of the people."""
     listed = list(persons.values())
     await tx.execute(
         text(
@@ -134,40 +142,42 @@ async def list_members(tx: Tx, accounts: Collection[AccountId]) -> list[PersonId
     return [PersonId(row.workspace, row.user_id) for row in found]
 
 
-async def settle(tx: Tx, persons: Collection[PersonId]) -> None:
-    """Bring up to date which account people are of, and whether they left or their accounts did.
+async def settle(tx: Tx, persons: Collection[PersonId]) -> list[PersonId]:
+    """Bring up to date which account people are of, and whether they left or their accounts did;
+    those of whom something else holds now.
 
     The account that was named last is theirs. They are removed where they are a seat of none any
     more, and churned where every account that they are still a seat of is.
     """
-    await tx.execute(
-        text(
-            "UPDATE person p SET account = s.account, removed_at = s.removed_at,"
-            " churned_at = s.churned_at FROM (SELECT m.workspace, m.user_id,"
-            " (array_agg(m.account ORDER BY m.active DESC, m.at DESC, m.account)"
-            "  FILTER (WHERE m.account <> ''))[1] AS account,"
-            " CASE WHEN bool_or(m.active) THEN NULL ELSE max(m.gone_at) END AS removed_at,"
-            " CASE WHEN bool_and(m.churned_at IS NOT NULL) FILTER (WHERE m.active)"
-            "  THEN max(m.churned_at) FILTER (WHERE m.active) END AS churned_at"
-            " FROM (SELECT m.workspace, m.user_id, m.account, m.at,"
-            "  greatest(m.removed_at, whole.removed_at) AS gone_at,"
-            "  m.account <> '' AND m.at > coalesce(greatest(m.removed_at, whole.removed_at),"
-            "   CAST('-infinity' AS timestamptz)) AS active,"
-            "  CASE WHEN a.reactivated_at IS NULL OR a.reactivated_at <= a.churned_at"
-            "   THEN a.churned_at END AS churned_at"
-            "  FROM unnest(CAST(:workspaces AS text[]), CAST(:users AS text[]))"
-            "   AS u(workspace, user_id)"
-            "  JOIN membership m ON m.workspace = u.workspace AND m.user_id = u.user_id"
-            "  LEFT JOIN membership whole ON whole.workspace = u.workspace"
-            "   AND whole.user_id = u.user_id AND whole.account = ''"
-            "  LEFT JOIN account a ON a.workspace = m.workspace AND a.account = m.account) AS m"
-            " GROUP BY m.workspace, m.user_id) AS s"
-            " WHERE p.workspace = s.workspace AND p.user_id = s.user_id"
-            " AND (p.account, p.removed_at, p.churned_at)"
-            " IS DISTINCT FROM (s.account, s.removed_at, s.churned_at)"
-        ),
+    changed = await rows(
+        tx,
+        "UPDATE person p SET account = s.account, removed_at = s.removed_at,"
+        " churned_at = s.churned_at FROM (SELECT m.workspace, m.user_id,"
+        " (array_agg(m.account ORDER BY m.active DESC, m.at DESC, m.account)"
+        "  FILTER (WHERE m.account <> ''))[1] AS account,"
+        " CASE WHEN bool_or(m.active) THEN NULL ELSE max(m.gone_at) END AS removed_at,"
+        " CASE WHEN bool_and(m.churned_at IS NOT NULL) FILTER (WHERE m.active)"
+        "  THEN max(m.churned_at) FILTER (WHERE m.active) END AS churned_at"
+        " FROM (SELECT m.workspace, m.user_id, m.account, m.at,"
+        "  greatest(m.removed_at, whole.removed_at) AS gone_at,"
+        "  m.account <> '' AND m.at > coalesce(greatest(m.removed_at, whole.removed_at),"
+        "   CAST('-infinity' AS timestamptz)) AS active,"
+        "  CASE WHEN a.reactivated_at IS NULL OR a.reactivated_at <= a.churned_at"
+        "   THEN a.churned_at END AS churned_at"
+        "  FROM unnest(CAST(:workspaces AS text[]), CAST(:users AS text[]))"
+        "   AS u(workspace, user_id)"
+        "  JOIN membership m ON m.workspace = u.workspace AND m.user_id = u.user_id"
+        "  LEFT JOIN membership whole ON whole.workspace = u.workspace"
+        "   AND whole.user_id = u.user_id AND whole.account = ''"
+        "  LEFT JOIN account a ON a.workspace = m.workspace AND a.account = m.account) AS m"
+        " GROUP BY m.workspace, m.user_id) AS s"
+        " WHERE p.workspace = s.workspace AND p.user_id = s.user_id"
+        " AND (p.account, p.removed_at, p.churned_at)"
+        " IS DISTINCT FROM (s.account, s.removed_at, s.churned_at)"
+        " RETURNING p.workspace, p.user_id",
         person_ids(sorted(persons)),
     )
+    return [PersonId(row.workspace, row.user_id) for row in changed]
 
 
 async def add_use(tx: Tx, used: Mapping[tuple[PersonId, str], tuple[int, datetime]]) -> None:

@@ -24,6 +24,26 @@ async def ask_for_plans(tx: Tx, persons: Collection[PersonId]) -> None:
     )
 
 
+async def ask_where_announced(tx: Tx, used: Collection[tuple[PersonId, str]]) -> None:
+    """Let people be planned anew who are told of a feature that they have used by now."""
+    if not used:
+        return
+    ordered = sorted(used)
+    await tx.execute(
+        text(
+            "UPDATE planning p SET plan_at = now() FROM unnest(CAST(:workspaces AS text[]),"
+            " CAST(:users AS text[]), CAST(:features AS text[])) AS u(workspace, user_id, feature)"
+            " JOIN journey j ON j.workspace = u.workspace AND j.user_id = u.user_id"
+            " AND j.state = 'going' AND j.facts->>'feature' = u.feature"
+            " WHERE p.workspace = u.workspace AND p.user_id = u.user_id"
+        ),
+        {
+            **person_ids(person for person, _ in ordered),
+            "features": [feature for _, feature in ordered],
+        },
+    )
+
+
 async def ask_for_plans_of_workspaces(tx: Tx, workspaces: Collection[str]) -> None:
     """Let everybody of these workspaces be planned anew, at once."""
     await tx.execute(

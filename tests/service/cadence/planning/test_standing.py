@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from shared.events.base import Received
 from shared.events.cadence import ConsentChanged, StageChanged
-from shared.events.ingest import UserConsentChanged, UserRemoved
+from shared.events.ingest import UsageTracked, UserConsentChanged, UserRemoved
 from shared.events.metrics import (
     Ended,
     FirstPaymentSucceeded,
@@ -15,7 +15,7 @@ from shared.events.metrics import (
     RenewalDue,
     Renewed,
 )
-from shared.events.nps import ClassChanged, InvitationRequested
+from shared.events.nps import ClassChanged, InvitationRequested, ThemeAssigned
 from tests.service.cadence.delivery.office import WORKSPACE, now_of, provider, work
 from tests.service.cadence.planning.desk import SIGNED_UP, Desk, configured, member, signed_up, told
 from tests.support.smtp import MailServer
@@ -198,6 +198,39 @@ async def test_a_survey_is_sent_once_as_it_asks_and_told_by_its_invitation(
         "cadence.delivery_handed_over.v1": "i-9",
         "cadence.delivery_accepted.v1": "i-9",
     }
+
+
+async def test_who_uses_the_feature_by_now_is_not_told_of_it(desk: Desk):
+    theme = ThemeAssigned(
+        invitation="i-1", theme="unaware_of_feature", feature="exports", by="rule", user="u-1"
+    )
+    identity = "unknown-feature:exports/u-1/announcement"
+    await desk.fold(configured(), signed_up(), told(theme, LATER))
+    await desk.plan_at(LATER)
+    assert identity in await desk.identities()
+
+    used = UsageTracked(user="u-1", event="Export", feature="exports")
+    await desk.fold(told(used, LATER))
+    await desk.plan_at(LATER)
+
+    assert identity not in await desk.identities()
+    (journey,) = await desk.ask(
+        "SELECT state, reason FROM journey WHERE program = 'unknown-feature'"
+    )
+    assert tuple(journey) == ("ended", "left")
+
+
+async def test_what_is_said_again_plans_nobody_anew(desk: Desk):
+    await desk.fold(configured(), signed_up(), member("a-1", SIGNED_UP, plan="team"))
+    await desk.plan_at(LATER)
+    await desk.execute("UPDATE planning SET plan_at = 'infinity'")
+
+    await desk.fold(signed_up(LATER), member("a-1", LATER, plan="team"))
+    (same,) = await desk.ask("SELECT plan_at = 'infinity' AS waits FROM planning")
+    await desk.fold(member("a-1", LATER + timedelta(hours=1), plan="business"))
+    (other,) = await desk.ask("SELECT plan_at = 'infinity' AS waits FROM planning")
+
+    assert (same.waits, other.waits) == (True, False)
 
 
 async def test_a_class_that_changed_is_followed_up_a_day_later(desk: Desk):
