@@ -21,7 +21,7 @@ from shared.db import Tx
 from shared.events.base import Caused
 from shared.events.cadence import AnchorSet, DueMoved
 
-AT_ONCE = 500
+AT_ONCE = 1_000
 CHANGED_AT_ONCE = 10_000
 EVERY_SECONDS = 0.5
 
