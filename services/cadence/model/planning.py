@@ -8,7 +8,7 @@ once.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.cadence.model import RULE_VERSION
 from services.cadence.model.anchor import Anchor, regime_at, regimes
@@ -190,24 +190,42 @@ class Plan:
     plan_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What is to go to a person, and what would be due and does not go, with its reason."""
+
+    messages: Sequence[MessageRow]
+    skipped: Sequence[Decided]
+    anchor: Anchor | None
+
+
+def forecast(
+    known: Known,
+    offered: Sequence[Offered],
+    *,
+    now: datetime,
+    database: Tzdata,
+    ahead: timedelta,
+) -> Forecast:
+    """The messages of the time ahead, as if nothing else became known: what planning would plan.
+
+    Caps are not looked at: who gives way to whom is decided when a message goes.
+    """
+    wanted = _wanted(known, offered, _Ahead(known, _by_id(offered), now, database, ahead))
+    begun = {each.row.identity for each in known.messages if each.is_begun}
+    rows = [row for identity, row in wanted.rows.items() if identity not in begun]
+    return Forecast(
+        messages=sorted(rows, key=lambda row: (row.due_at, row.identity)),
+        skipped=wanted.decided,
+        anchor=_anchor(known, now, database),
+    )
+
+
 def planned(known: Known, offered: Sequence[Offered], *, now: datetime, database: Tzdata) -> Plan:
     """What is to change so that the next days of the person are planned as of `now`."""
-    entered = list(_entered(known, offered, now))
-    programs = {each.program.id: each.program for each in offered}
-    ahead = _Ahead(known, programs, now, database)
-    journeys = {journey.key: journey for journey in (*known.journeys, *entered)}
-    changed = {journey.key: journey for journey in entered}
-    wanted: dict[str, MessageRow] = {}
-    decided: list[Decided] = []
-    for journey in journeys.values():
-        if journey.state != "going":
-            continue
-        found = ahead.of(journey)
-        wanted |= {row.identity: row for row in found.rows}
-        decided += found.decided
-        if found.journey != journey or journey.key in changed:
-            changed[journey.key] = found.journey
-    wanted |= {row.identity: row for row in ahead.invitations()}
+    ahead = _Ahead(known, _by_id(offered), now, database)
+    found = _wanted(known, offered, ahead)
+    wanted = found.rows
     standing = {each.row.identity: each for each in known.messages}
     added = [row for identity, row in wanted.items() if identity not in standing]
     moved = [
@@ -224,12 +242,12 @@ def planned(known: Known, offered: Sequence[Offered], *, now: datetime, database
     ]
     anchor = _anchor(known, now, database)
     return Plan(
-        journeys=list(changed.values()),
+        journeys=found.journeys,
         added=added,
         moved=moved,
         taken_back=taken_back,
         decided=[
-            *decided,
+            *found.decided,
             *(_went(row, "planned") for row in added),
             *(_went(each.message, "moved", each.why) for each in moved if each.why),
             *(_went(row, "taken_back") for row in taken_back),
@@ -237,6 +255,36 @@ def planned(known: Known, offered: Sequence[Offered], *, now: datetime, database
         anchor=None if anchor == known.anchor else anchor,
         plan_at=_again(wanted, now),
     )
+
+
+def _by_id(offered: Sequence[Offered]) -> Mapping[str, Program]:
+    return {each.program.id: each.program for each in offered}
+
+
+class _Wanted(NamedTuple):
+    """All that is to go, by identity, what does not, and the journeys that changed."""
+
+    rows: Mapping[str, MessageRow]
+    decided: Sequence[Decided]
+    journeys: Sequence[Entered]
+
+
+def _wanted(known: Known, offered: Sequence[Offered], ahead: "_Ahead") -> _Wanted:
+    entered = list(_entered(known, offered, ahead.now))
+    journeys = {journey.key: journey for journey in (*known.journeys, *entered)}
+    changed = {journey.key: journey for journey in entered}
+    rows: dict[str, MessageRow] = {}
+    decided: list[Decided] = []
+    for journey in journeys.values():
+        if journey.state != "going":
+            continue
+        found = ahead.of(journey)
+        rows |= {row.identity: row for row in found.rows}
+        decided += found.decided
+        if found.journey != journey or journey.key in changed:
+            changed[journey.key] = found.journey
+    rows |= {row.identity: row for row in ahead.invitations()}
+    return _Wanted(rows, decided, list(changed.values()))
 
 
 # --- entries -------------------------------------------------------------------------------------
@@ -314,6 +362,7 @@ class _Ahead:
     programs: Mapping[str, Program]
     now: datetime
     database: Tzdata
+    reach: timedelta = AHEAD
 
     @property
     def policy(self) -> Policy:
@@ -344,7 +393,7 @@ class _Ahead:
             values,
             policy=self.policy,
             # What is due at once may have been for long when it is first heard of.
-            horizon=Span(min(self.begins, entered.entered_at), self.now + AHEAD),
+            horizon=Span(min(self.begins, entered.entered_at), self.now + self.reach),
             database=self.database,
             preferred=self.known.preferred,
         )
