@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from services.cadence.api import bounces, deliveries, people, public, simulate
+from services.cadence.api import bounces, deliveries, people, programs, public, simulate
 
 router = APIRouter(prefix="/v1", tags=["cadence"])
-for part in (bounces, deliveries, people, simulate):
+for part in (bounces, deliveries, people, programs, simulate):
     router.include_router(part.router)
 
 public_router = public.router

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ async def door(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
                 key_id=workspace,
                 prefix="k",
                 sha256=hashed(f"secret {workspace}"),
-                scopes=["read"],
+                scopes=["manage"],
                 source="x",
             )
             await save_key(tx, workspace, issued, issued_at=SIGNED_UP)
@@ -129,3 +130,77 @@ async def test_messages_are_listed_page_by_page_and_each_can_be_looked_at(
     assert message["hits"] == {"opens": {}, "clicks": {}}
     assert [decided["outcome"] for decided in message["decisions"]] == ["planned"]
     assert (await ask(door, "/messages/nothing/u-1/x")).json()["code"] == "not_found"
+
+
+async def test_a_new_version_of_a_program_is_kept_linted_and_planned_by(
+    desk: Desk, door: httpx.AsyncClient
+):
+    await desk.fold(configured(), signed_up())
+    await desk.plan_at(SIGNED_UP)
+    listed = (await ask(door, "/programs")).json()["items"]
+    (course,) = (each["program"] for each in listed if each["program"]["id"] == "weekly-course")
+    one_step = {**course, "steps": [{**course["steps"][0], "then": None, "template": "course-6"}]}
+    bad = {**course, "steps": [{**course["steps"][0], "then": "nowhere"}]}
+
+    refused = await tell(door, "PUT", "/programs/weekly-course", {"program": bad})
+    taken = await tell(door, "POST", "/programs", {"program": one_step})
+    kept = await tell(door, "PUT", "/programs/weekly-course", {"program": one_step})
+    made = await tell(door, "POST", "/programs", {"program": {**one_step, "id": "my-course"}})
+    await desk.everybody()
+    await desk.plan_at(SIGNED_UP)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "program_refused")
+    assert (taken.status_code, taken.json()["code"]) == (409, "program_exists")
+    assert (kept.status_code, kept.json()["program"]["version"]) == (200, 2)
+    assert made.status_code == 201
+    (row,) = await desk.ask(
+        "SELECT template, program_version FROM message WHERE program = 'weekly-course'"
+    )
+    assert tuple(row) == ("course-6", 2)
+
+
+async def test_results_count_messages_not_hits_and_opens_are_a_range(
+    desk: Desk, door: httpx.AsyncClient, mail: MailServer
+):
+    now = await now_of(desk)
+    await desk.fold(configured(), signed_up(now), signed_up(now, user="u-2"))
+    await desk.plan_at(now)
+
+    async def both() -> None:
+        for user in ("u-1", "u-2"):
+            await desk.until(f"welcome/{user}/welcome", "accepted")
+
+    await work(desk.handover(provider(mail.port)), both())
+    for user, kind, by in (
+        ("u-1", "open", "human"),
+        ("u-1", "open", "human"),
+        ("u-2", "open", "proxy_prefetch"),
+        ("u-1", "click", "human"),
+        ("u-2", "click", "scanner"),
+    ):
+        await desk.execute(
+            "INSERT INTO hit (workspace, identity, at, kind, method, user_agent, caller, class,"
+            " rule) VALUES (:workspace, :identity, now(), :kind, 'GET', '', '', :by, 'test')",
+            workspace=WORKSPACE,
+            identity=f"welcome/{user}/welcome",
+            kind=kind,
+            by=by,
+        )
+
+    results = (await ask(door, "/programs/welcome/results")).json()
+
+    total = results["total"]
+    assert (total["sent"], total["delivered"]["x"]) == (2, 2)
+    assert [rate["x"] for rate in total["opens"]] == [1, 2]
+    assert (total["clicks"]["x"], total["clicks"]["n"]) == (1, 2)
+    assert results["by_step"] == {"welcome": total}
+    assert len(results["by_week"]) == 1
+    assert (await ask(door, "/programs/nothing/results")).status_code == 404
+
+
+async def tell(
+    door: httpx.AsyncClient, method: str, path: str, body: dict[str, Any]
+) -> httpx.Response:
+    """Say something with the workspace's key."""
+    headers = {"authorization": f"Bearer secret {WORKSPACE}"}
+    return await door.request(method, f"/v1{path}", json=body, headers=headers)
