@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from services.cadence.api import bounces, deliveries, people, programs, public, simulate
+from services.cadence.api import bounces, deliveries, people, programs, public, simulate, templates
 
 router = APIRouter(prefix="/v1", tags=["cadence"])
-for part in (bounces, deliveries, people, programs, simulate):
+for part in (bounces, deliveries, people, programs, simulate, templates):
     router.include_router(part.router)
 
 public_router = public.router

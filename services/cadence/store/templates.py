@@ -1,6 +1,10 @@
 """A workspace's own templates, else the ones that are shipped."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import text
 
 from services.cadence.model.templates import Source
 from services.cadence.templates import SHIPPED
@@ -49,3 +53,58 @@ def _chosen(key: Wanted, own: Mapping[Wanted, Source]) -> Source | None:
         if source is not None:
             return source
     return None
+
+
+class Written(NamedTuple):
+    """A template in one language, as it counts. `own`: the workspace's, and not as shipped."""
+
+    template: str
+    locale: str
+    version: int
+    own: bool
+
+
+async def list_written(tx: Tx, workspace: str) -> list[Written]:
+    """Every template that a workspace has, its own before those that are shipped."""
+    found = await rows(
+        tx,
+        "SELECT template, locale, max(version) AS version FROM template"
+        " WHERE workspace = :workspace GROUP BY template, locale",
+        {"workspace": workspace},
+    )
+    shipped = {key: Written(*key, 1, own=False) for key in SHIPPED}
+    own = {
+        (row.template, row.locale): Written(row.template, row.locale, row.version, own=True)
+        for row in found
+    }
+    return sorted({**shipped, **own}.values())
+
+
+async def append_template(tx: Tx, workspace: str, source: Source, *, at: datetime) -> Source:
+    """Keep a new version of a template; the ones before stay. The template with its version."""
+    await tx.execute(
+        text("SELECT pg_advisory_xact_lock(hashtext('template ' || :workspace))"),
+        {"workspace": workspace},
+    )
+    (kept,) = await rows(
+        tx,
+        "INSERT INTO template (workspace, template, locale, version, subject, body, at)"
+        " SELECT :workspace, :template, :locale, coalesce(max(version), 1) + 1, :subject, :body,"
+        " CAST(:at AS timestamptz) FROM template WHERE workspace = :workspace"
+        " AND template = :template AND locale = :locale RETURNING version",
+        {
+            "workspace": workspace,
+            "template": source.template,
+            "locale": source.locale,
+            "subject": source.subject,
+            "body": source.body,
+            "at": at,
+        },
+    )
+    return Source(
+        template=source.template,
+        locale=source.locale,
+        subject=source.subject,
+        body=source.body,
+        version=kept.version,
+    )

@@ -204,3 +204,50 @@ async def tell(
     """Say something with the workspace's key."""
     headers = {"authorization": f"Bearer secret {WORKSPACE}"}
     return await door.request(method, f"/v1{path}", json=body, headers=headers)
+
+
+BODY = (
+    "<mjml><mj-body><mj-section><mj-column><mj-text>{greeting} {{{{ person.name }}}}"
+    ' <a href="{{{{ guide_url }}}}">guide</a> <a href="{{{{ unsubscribe_url }}}}">leave</a>'
+    "</mj-text></mj-column></mj-section></mj-body></mjml>"
+)
+
+
+async def test_a_template_of_ones_own_is_kept_and_read_as_a_person_would(
+    desk: Desk, door: httpx.AsyncClient
+):
+    await desk.fold(configured(), signed_up())
+    before = (await ask(door, "/templates/welcome/en")).json()
+    mine = {"subject": "Hello {{ person.name }}", "body": BODY.format(greeting="Ahoy")}
+    draft = {"subject": "x", "body": BODY.format(greeting="Draft for")}
+
+    kept = await tell(door, "PUT", "/templates/welcome/en", mine)
+    again = await tell(door, "PUT", "/templates/welcome/en", mine)
+    preview = await tell(door, "POST", "/templates/welcome/preview", {"user": "u-1"})
+    tried = await tell(door, "POST", "/templates/welcome/preview", {"user": "u-1", "source": draft})
+
+    assert before["version"] == 1
+    assert (kept.json()["version"], again.json()["version"]) == (2, 3)
+    assert preview.json()["subject"] == "Hello Kim"
+    assert "Ahoy Kim" in preview.json()["text"]
+    assert "Draft for Kim" in tried.json()["text"]
+    listed = (await ask(door, "/templates")).json()["items"]
+    assert {"template": "welcome", "locale": "en", "version": 3, "own": True} in listed
+    assert {"template": "welcome", "locale": "ko", "version": 1, "own": False} in listed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no mjml at all <",
+        BODY.format(greeting="{% for i in (1..9999999) %}x{% endfor %}"),
+        "<mjml><mj-body></mj-body></mjml>",
+    ],
+)
+async def test_a_template_that_cannot_be_sent_is_not_kept(
+    desk: Desk, door: httpx.AsyncClient, body: str
+):
+    refused = await tell(door, "PUT", "/templates/welcome/en", {"subject": "x", "body": body})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "template_refused")
+    assert (await desk.ask("SELECT count(*) AS n FROM template"))[0].n == 0
