@@ -2,10 +2,19 @@
 
 from fastapi import APIRouter
 
-from services.cadence.api import bounces, deliveries, people, programs, public, simulate, templates
+from services.cadence.api import (
+    bounces,
+    deliveries,
+    people,
+    programs,
+    public,
+    settings,
+    simulate,
+    templates,
+)
 
 router = APIRouter(prefix="/v1", tags=["cadence"])
-for part in (bounces, deliveries, people, programs, simulate, templates):
+for part in (bounces, deliveries, people, programs, settings, simulate, templates):
     router.include_router(part.router)
 
 public_router = public.router

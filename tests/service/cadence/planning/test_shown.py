@@ -251,3 +251,34 @@ async def test_a_template_that_cannot_be_sent_is_not_kept(
 
     assert (refused.status_code, refused.json()["code"]) == (422, "template_refused")
     assert (await desk.ask("SELECT count(*) AS n FROM template"))[0].n == 0
+
+
+async def test_numbers_pauses_and_consents_hold_messages_back(desk: Desk, door: httpx.AsyncClient):
+    await desk.fold(configured(), signed_up())
+    quiet = {"quiet_from": "07:00", "quiet_to": "10:00", "grace_hours": 2, "most_a_day": None}
+
+    kept = (await tell(door, "PUT", "/messaging-settings", quiet)).json()
+    await desk.plan_at(SIGNED_UP)
+    weekly = (await desk.messages())[-1][2]
+    pause = {
+        "starts_at": (SIGNED_UP + timedelta(days=6)).isoformat(),
+        "ends_at": (SIGNED_UP + timedelta(days=9)).isoformat(),
+    }
+    await tell(door, "POST", "/pauses", pause)
+    await desk.everybody()
+    await desk.plan_at(SIGNED_UP)
+    paused = await desk.identities()
+    lifted = await tell(door, "DELETE", f"/pauses?starts_at={pause['starts_at'][:19]}Z", {})
+    word = {"user": "u-1", "topic": "newsletter", "granted": False}
+    news = [(await tell(door, "POST", "/consents", word)).json()["changed"] for _ in range(2)]
+
+    assert (kept["grace_hours"], kept["most_a_day"]) == (2, None)
+    # 08:10 is quiet; 10:00 in Seoul is not.
+    assert weekly == SIGNED_UP + timedelta(days=7, hours=1, minutes=50)
+    assert not any("weekly-course" in identity for identity in paused)
+    assert lifted.status_code == 204
+    assert (await ask(door, "/pauses")).json()["items"] == []
+    assert news == [True, False]
+    assert (await desk.told())[-1] == "consent_changed"
+    half = await tell(door, "PUT", "/messaging-settings", {"quiet_from": "07:00"})
+    assert half.status_code == 422
