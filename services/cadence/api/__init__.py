@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from services.cadence.api import (
     bounces,
     deliveries,
+    inbox,
     people,
     programs,
     public,
@@ -14,7 +15,7 @@ from services.cadence.api import (
 )
 
 router = APIRouter(prefix="/v1", tags=["cadence"])
-for part in (bounces, deliveries, people, programs, settings, simulate, templates):
+for part in (bounces, deliveries, inbox, people, programs, settings, simulate, templates):
     router.include_router(part.router)
 
 public_router = public.router

@@ -282,3 +282,23 @@ async def test_numbers_pauses_and_consents_hold_messages_back(desk: Desk, door: 
     assert (await desk.told())[-1] == "consent_changed"
     half = await tell(door, "PUT", "/messaging-settings", {"quiet_from": "07:00"})
     assert half.status_code == 422
+
+
+async def test_a_message_by_the_product_lies_in_the_inbox_until_it_is_read(
+    desk: Desk, door: httpx.AsyncClient, mail: MailServer
+):
+    now = await now_of(desk)
+    await desk.fold(configured(), signed_up(now, channels=["in_app"]))
+    await desk.plan_at(now)
+    await work(desk.handover(provider(mail.port)), desk.until(WELCOME, "accepted"))
+
+    (item,) = (await ask(door, "/users/u-1/inbox")).json()["items"]
+    first = await tell(door, "POST", f"/inbox/{WELCOME}/read", {})
+    again = await tell(door, "POST", f"/inbox/{WELCOME}/read", {})
+    (read,) = (await ask(door, "/users/u-1/inbox")).json()["items"]
+
+    assert (item["message"], item["read_at"]) == (WELCOME, None)
+    assert "Kim" in item["text"]
+    assert first.json() == again.json() == {"message": WELCOME, "read_at": read["read_at"]}
+    assert not mail.got
+    assert (await ask(door, "/users/u-1/inbox", of="other")).json()["items"] == []
