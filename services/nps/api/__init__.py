@@ -2,4 +2,8 @@
 
 from fastapi import APIRouter
 
+from services.nps.api import preview, statistics
+
 router = APIRouter(prefix="/v1", tags=["nps"])
+for part in (preview, statistics):
+    router.include_router(part.router)
