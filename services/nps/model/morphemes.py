@@ -35,7 +35,7 @@ def words(text: str) -> Words:
 
 
 def _korean(text: str) -> Words:
-    found = []
+    found: list[str] = []
     for token in _analyser().tokenize(text):
         if not token.tag.startswith(CONTENT):
             continue
