@@ -4,6 +4,7 @@ from pathlib import Path
 
 from services.nps.api import router
 from services.nps.handlers import LANES
+from services.nps.schedule import jobs
 from services.nps.settings import NpsSettings
 from shared.db import Database
 from shared.service import Service, main
@@ -22,6 +23,18 @@ def build() -> Service:
         ),
         migrations=Path(__file__).parent / "migrations",
         lanes=LANES,
+        owned_tables=(
+            "link_key",
+            "wave",
+            "wave_member",
+            "invitation",
+            "answer",
+            "late_answer",
+            "score_count",
+            "account_count",
+            "loop",
+        ),
+        jobs=jobs(settings),
     )
 
 

@@ -1,0 +1,1 @@
+"""All SQL of nps. Functions take the open transaction; none commits."""
