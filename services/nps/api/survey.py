@@ -44,11 +44,9 @@ _templates = Environment(
 )
 
 
-@router.api_route(
-    "/s/{token}",
-    methods=["GET", "HEAD"],
-    summary="The survey page; it records nothing",
-    response_class=HTMLResponse,
+@router.head("/s/{token}", include_in_schema=False)
+@router.get(
+    "/s/{token}", summary="The survey page; it records nothing", response_class=HTMLResponse
 )
 async def show_survey(
     request: Request,

@@ -374,7 +374,7 @@ async def list_members(
         'SELECT m."user", m.account, m.decision, m.reason, m.decided_at, i.invited_at, i.failed,'
         " coalesce(i.reminders, 0) AS reminders, a.at AS answered_at"
         " FROM wave_member m LEFT JOIN invitation i ON i.workspace = m.workspace"
-        '   AND i.wave = m.wave AND i."user" = m."user" AND i.wave <> '
+        '   AND i.wave = m.wave AND i."user" = m."user" AND i.wave <> \'\''
         ""
         " LEFT JOIN answer a ON a.workspace = i.workspace AND a.invitation = i.invitation"
         "   AND NOT :anonymous"
