@@ -188,7 +188,8 @@ def _told(service: Service, servers: Servers, credentials: Credentials) -> Mappi
         told["INGEST_SPILL_DIRECTORY"] = str(SPILL)
     if service.name == "cadence":
         told["CADENCE_SECRETS"] = credentials.get_or_draw("CADENCE_SECRETS")
-        told["CADENCE_PUBLIC_URL"] = service.url
+    if service.name in ("cadence", "nps"):
+        told[f"{service.name.upper()}_PUBLIC_URL"] = service.url
     if service.name == CONSOLE:
         told["CONSOLE_DEFAULT_KEY"] = credentials.get("READ_KEY") or ""
         told["CONSOLE_SESSION_SECRET"] = credentials.get_or_draw("CONSOLE_SESSION_SECRET")

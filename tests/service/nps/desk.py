@@ -83,9 +83,10 @@ class Desk:
         assert answer.is_success, answer.text
         return answer.json()
 
-    async def invite(self, user: str, **fields: Any) -> str:
+    async def invite(self, user: str, *, workspace: str = WORKSPACE, **fields: Any) -> str:
         """The token of a person's link."""
-        answer = await self.ask("POST", "/invitations", json={"user": user, **fields})
+        told = {"user": user, **fields}
+        answer = await self.ask("POST", "/invitations", workspace=workspace, json=told)
         assert answer.status_code == httpx.codes.CREATED, answer.text
         token: str = answer.json()["token"]
         return token

@@ -4,13 +4,22 @@ import asyncio
 
 import pytest
 
+from services.nps.model.tokens import link_of, link_token
+from services.nps.store.link_keys import get_secret
 from shared.db import rows
-from tests.service.nps.desk import WORKSPACE, Desk, later
+from tests.service.nps.desk import NOW, WORKSPACE, Desk, later
 
 
 @pytest.mark.parametrize(
     ("score", "expected"),
-    [(0, "detractor"), (6, "detractor"), (7, "passive"), (8, "passive"), (9, "promoter")],
+    [
+        (0, "detractor"),
+        (6, "detractor"),
+        (7, "passive"),
+        (8, "passive"),
+        (9, "promoter"),
+        (10, "promoter"),
+    ],
 )
 async def test_answer_is_of_the_class_of_its_score(desk: Desk, score: int, expected: str):
     token = await desk.invite("u-1", account="acme")
@@ -81,17 +90,32 @@ async def test_answer_after_the_close_is_kept_and_does_not_count(desk: Desk):
         assert [row.score for row in await rows(tx, "SELECT score FROM late_answer")] == [9]
 
 
-async def test_forged_expired_and_swapped_links_look_alike(desk: Desk):
-    await desk.configure("w2")
+async def test_forged_and_expired_links_look_alike(desk: Desk):
     token = await desk.invite("u-1")
     payload, _, signature = token.rpartition(".")
-    forged = f"{payload}.{signature[:-2]}AA"
 
-    assert await desk.say(forged, 9) == 404
+    assert await desk.say(f"{payload}.{signature[::-1]}", 9) == 404
     assert await desk.say("nonsense", 9) == 404
     desk.set_clock(later(days=61))
     assert await desk.say(token, 9) == 404
     assert (await desk.get("/responses"))["items"] == []
+
+
+async def test_link_of_one_workspace_opens_nothing_with_the_secret_of_another(desk: Desk):
+    await desk.configure("w2")
+    token = await desk.invite("u-1")
+    await desk.invite("u-2", workspace="w2")
+    async with desk.database.transaction() as tx:
+        own, other = await get_secret(tx, "w1"), await get_secret(tx, "w2")
+    assert own is not None
+    assert other is not None
+    link = link_of(token, secret=own, now=NOW)
+    assert link is not None
+
+    assert await desk.say(link_token(link, secret=other), 9) == 404
+    assert await desk.say(link_token(link._replace(workspace="w2"), secret=other), 9) == 404
+    assert (await desk.get("/responses"))["items"] == []
+    assert await desk.say(token, 9) == 200
 
 
 async def test_person_in_several_accounts_is_asked_once(desk: Desk):
