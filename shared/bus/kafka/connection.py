@@ -13,7 +13,6 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
-    KafkaError,
     OutOfOrderSequenceNumber,
     ProducerClosed,
     ProducerFenced,
@@ -22,6 +21,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shared import telemetry
+from shared.bus.kafka.failures import SEND_ERRORS
 from shared.bus.kafka.reader import KafkaUnavailable
 from shared.bus.kafka.writer import REQUEST_MS, START_SECONDS, discard, producer
 from shared.bus.retry import backoff_seconds
@@ -82,7 +82,7 @@ class Connection:
                     await made.partitions_for(topic.name)
                 await _greet_leaders(made, topics)
             self.producer, self.why_not = made, None
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (*SEND_ERRORS, TimeoutError) as error:
             self.why_not = f"starting: {error!r}"
             raise KafkaUnavailable(self.why_not) from error
         finally:
@@ -122,7 +122,7 @@ class Connection:
             async with self._wait(began + HUNG_SECONDS if until is None else until):
                 sent = await used.send_batch(batch, place[0], partition=place[1])
                 metadata = await sent
-        except (KafkaError, OSError, TimeoutError, AssertionError, TypeError) as error:
+        except (*SEND_ERRORS, TimeoutError, AssertionError, TypeError) as error:
             # The last two are aiokafka's way to say that the topic or partition is gone.
             self.failing.add(place)
             waited = asyncio.get_running_loop().time() - began
@@ -232,5 +232,5 @@ async def _greet_leaders(made: AIOKafkaProducer, topics: Collection[Topic]) -> N
     for leader in sorted(leaders):
         try:
             await asyncio.wait_for(made.client.ready(leader), GREETING_SECONDS)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except (*SEND_ERRORS, TimeoutError) as error:
             log.warning("broker_not_greeted", broker=leader, error=repr(error))

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
+from shared.bus.kafka.failures import SEND_ERRORS
 from shared.bus.kafka.reader import STOP_SECONDS, KafkaUnavailable
 from shared.bus.record import Partition
 from shared.events.base import Topic
@@ -62,7 +62,7 @@ class LogEnds:
         try:
             async with asyncio.timeout(seconds):
                 ends = await (await self._started()).end_offsets(places)
-        except (KafkaError, OSError, TimeoutError, AssertionError, TypeError) as error:
+        except (*SEND_ERRORS, TimeoutError, AssertionError, TypeError) as error:
             # The last two are aiokafka's way to say that a topic or partition is gone.
             raise KafkaUnavailable(f"asking for the ends of the logs: {error!r}") from error
         return {Partition(place.topic, place.partition): end for place, end in ends.items()}
@@ -93,5 +93,5 @@ class LogEnds:
 async def _close(consumer: AIOKafkaConsumer) -> None:
     try:
         await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (*SEND_ERRORS, TimeoutError) as error:
         log.debug("ends_stop_unclean", error=repr(error))

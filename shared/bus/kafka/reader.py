@@ -23,6 +23,7 @@ from aiokafka.errors import (
 )
 
 from shared.bus.consumer import OffsetGone
+from shared.bus.kafka.failures import SEND_ERRORS
 from shared.bus.record import Partition, Record
 from shared.errors import TransientError
 from shared.settings import KafkaSettings
@@ -114,8 +115,8 @@ class KafkaReader:
     def _look_after_tasks(self) -> None:
         """Raise KafkaUnavailable where a background task of the client has ended.
 
-        uvloop answers a write to a connection that has just been closed with a RuntimeError. The
-        client does not expect that: its fetching ends, heartbeats go on, nothing is ever read.
+        One of `SEND_ERRORS` that the client does not expect ends its fetching for good, while
+        heartbeats go on: nothing would ever be read.
         """
         consumer = self._consumer
         tasks = (consumer._fetcher._fetch_task, consumer._coordinator._coordination_task)  # noqa: SLF001
@@ -135,7 +136,7 @@ class KafkaReader:
         """The oldest offset that still stands in each partition."""
         try:
             offsets = await self._consumer.beginning_offsets(list(map(_place, partitions)))
-        except KafkaError as error:
+        except SEND_ERRORS as error:
             raise KafkaUnavailable(repr(error)) from error
         return {_partition(place): offset for place, offset in offsets.items()}
 
@@ -175,7 +176,7 @@ class KafkaReader:
             await asyncio.wait_for(
                 self._consumer.commit({_place(p): offset for p, offset in positions.items()}), 1.0
             )
-        except (KafkaError, IllegalStateError, TimeoutError) as error:
+        except (*SEND_ERRORS, IllegalStateError, TimeoutError) as error:
             log.debug("report_failed", error=repr(error))
 
 
@@ -183,7 +184,7 @@ async def open_reader(consumer: AIOKafkaConsumer, *, aim: str) -> None:
     """Start a consumer. Raises KafkaUnavailable, naming the aim, when that takes over a minute."""
     try:
         await asyncio.wait_for(consumer.start(), START_SECONDS)
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (*SEND_ERRORS, TimeoutError) as error:
         await close_reader(consumer)
         raise KafkaUnavailable(f"cannot {aim}: {error!r}") from error
 
@@ -192,9 +193,9 @@ async def close_reader(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer within a bound: with Kafka away, its own stop may wait for ever."""
     try:
         await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-    except (KafkaError, OSError, RuntimeError, TimeoutError) as error:
+    except (*SEND_ERRORS, TimeoutError) as error:
         log.warning("reader_stop_unclean", error=repr(error))
-        with suppress(KafkaError, OSError, RuntimeError, TimeoutError):
+        with suppress(*SEND_ERRORS, TimeoutError):
             # Its stop gives up at the first error, and leaves the connections open.
             await asyncio.wait_for(consumer._client.close(), STOP_SECONDS)  # noqa: SLF001
 

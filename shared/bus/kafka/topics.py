@@ -3,8 +3,9 @@
 from collections.abc import Collection
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import for_code
 
+from shared.bus.kafka.failures import SEND_ERRORS
 from shared.bus.kafka.reader import KafkaUnavailable
 from shared.events.base import Topic
 
@@ -34,7 +35,7 @@ async def create(
                 if code not in (0, TOPIC_EXISTS):
                     raise KafkaUnavailable(f"cannot create {name}: {for_code(code).__name__}")
         return [topic.name for topic in missing]
-    except (KafkaError, OSError) as error:
+    except SEND_ERRORS as error:
         raise KafkaUnavailable(f"cannot create topics: {error!r}") from error
     finally:
         await admin.close()

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder as Batch
 
 from shared import telemetry
+from shared.bus.kafka.failures import SEND_ERRORS
 from shared.bus.kafka.reader import KafkaUnavailable
 from shared.bus.record import HEADERS
 from shared.bus.spill import Place
@@ -54,12 +54,12 @@ async def discard(used: AIOKafkaProducer) -> None:
     """
     try:
         await asyncio.wait_for(used.stop(), STOP_SECONDS)
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (*SEND_ERRORS, TimeoutError) as error:
         log.warning("producer_abandoned", error=repr(error))
         sender: asyncio.Task[None] | None = used._sender.sender_task  # noqa: SLF001
         if sender is not None:
             sender.cancel()
-        with suppress(KafkaError, OSError, TimeoutError):
+        with suppress(*SEND_ERRORS, TimeoutError):
             await asyncio.wait_for(used.client.close(), STOP_SECONDS)
 
 
@@ -90,7 +90,7 @@ class KafkaWriter:
                 )
             for failure in filter(None, outcomes):
                 raise failure
-        except (KafkaError, OSError, TimeoutError, AssertionError, TypeError) as error:
+        except (*SEND_ERRORS, TimeoutError, AssertionError, TypeError) as error:
             # The last two are aiokafka's way to say that a topic or partition is gone.
             telemetry.PRODUCER_REBUILT.labels(type(error).__name__).inc()
             self._throw_away()
