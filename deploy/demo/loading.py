@@ -31,6 +31,7 @@ NEEDED = (
     "HEALTH_URL",
     "METRICS_URL",
     "CONSOLE_URL",
+    "MAIL_URL",
     "WRITE_KEY",
     "READ_KEY",
     "MANAGE_KEY",

@@ -38,8 +38,15 @@ class Checkout:
 
     def run(self, verb: str) -> "subprocess.CompletedProcess[str]":
         """`python -m deploy.local VERB`."""
+        return self._python("deploy.local", verb)
+
+    def demo(self) -> "subprocess.CompletedProcess[str]":
+        """`python -m deploy.demo`, which `make demo` runs once the stack is up."""
+        return self._python("deploy.demo")
+
+    def _python(self, *module: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "deploy.local", verb],
+            [sys.executable, "-m", *module],
             env=self.environment,
             cwd=ROOT,
             capture_output=True,
@@ -92,6 +99,8 @@ def test_up_twice_makes_everything_ready_and_down_leaves_no_process(checkout: Ch
 
     assert_mail_is_taken_and_shown(written)
 
+    assert_demo_says_where_to_look(checkout, written)
+
     assert_service_comes_back_after_a_crash(checkout, written["HEALTH_URL"])
 
     assert checkout.run("down").returncode == 0
@@ -132,6 +141,17 @@ def assert_mail_is_taken_and_shown(written: dict[str, str]) -> None:
 
     assert (letter["subject"], letter["recipients"]) == ("Hello", ["kim@example.com"])
     assert "Hi" in httpx.get(f"{written['MAIL_URL']}/letters/{letter['number']}", timeout=10).text
+
+
+def assert_demo_says_where_to_look(checkout: Checkout, written: dict[str, str]) -> None:
+    """Load the demo company, and look for the places, the accounts and the revenue."""
+    demo = checkout.demo()
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert written["CONSOLE_URL"] in demo.stdout
+    assert written["MAIL_URL"] in demo.stdout
+    assert "The ten accounts with the lowest score" in demo.stdout
+    assert "Revenue in" in demo.stdout
 
 
 def pid_of(checkout: Checkout, module: str) -> int:
