@@ -18,7 +18,8 @@ from bench.running import NotMeasurable
 from services.cadence.model.anchor import ZoneEvent
 from services.cadence.model.occurrences import Facts, Policy, plan
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import ZoneChain, ZoneKind, packaged
+from services.cadence.model.zones import ZoneChain, ZoneKind
+from shared.zones import packaged
 
 FULL = 1_000_000
 QUICK = 50_000

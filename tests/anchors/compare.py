@@ -7,7 +7,8 @@ from services.cadence.model.anchor import ZoneEvent
 from services.cadence.model.occurrences import Facts, Policy, Standing
 from services.cadence.model.quiet import QuietHours
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import ZoneChain, ZoneKind, packaged
+from services.cadence.model.zones import ZoneChain, ZoneKind
+from shared.zones import packaged
 from tests.anchors.live import SPACING, Life, Log, live
 
 DATABASE = packaged()

@@ -14,7 +14,8 @@ from whenever import PlainDateTime
 from services.cadence.model.anchor import WEEKDAYS, anchor_of
 from services.cadence.model.occurrences import Facts, Policy, plan
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import Oddity, ZoneChain, packaged, resolved
+from services.cadence.model.zones import Oddity, ZoneChain, resolved
+from shared.zones import packaged
 
 DATABASE = packaged()
 EVERY_ZONE = sorted(

@@ -22,8 +22,9 @@ from services.cadence.model.occurrences import (
 )
 from services.cadence.model.quiet import QuietHours
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import Oddity, ZoneChain, ZoneKind, ZoneSource, packaged
+from services.cadence.model.zones import Oddity, ZoneChain, ZoneKind, ZoneSource
 from shared.auth import Scope, require
+from shared.zones import packaged
 
 router = APIRouter()
 

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import NamedTuple
 
-from services.cadence.model.zones import Tzdata, ZoneChain, ZoneKind, ZoneSource, zone_of
+from services.cadence.model.zones import ZoneChain, ZoneKind, ZoneSource, zone_of
+from shared.zones import Tzdata
 
 
 class Weekday(StrEnum):

@@ -25,7 +25,8 @@ from services.cadence.model.programs import (
 )
 from services.cadence.model.quiet import after_quiet
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import Tzdata, resolved
+from services.cadence.model.zones import resolved
+from shared.zones import Tzdata
 
 DAY = timedelta(days=1)
 # Steps of one journey looked ahead at: a bound, should a program lead in a circle.

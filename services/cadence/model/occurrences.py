@@ -21,7 +21,8 @@ from services.cadence.model.anchor import (
 )
 from services.cadence.model.quiet import QuietHours, after_quiet
 from services.cadence.model.spans import Span, merged, span_at
-from services.cadence.model.zones import Oddity, Tzdata, ZoneChain, ZoneSource, resolved
+from services.cadence.model.zones import Oddity, ZoneChain, ZoneSource, resolved
+from shared.zones import Tzdata
 
 WEEK = timedelta(days=7)  # civil days, never 168 hours: those drift at each change of the clock
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)

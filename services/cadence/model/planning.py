@@ -29,8 +29,9 @@ from services.cadence.model.programs import (
 )
 from services.cadence.model.quiet import after_quiet
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import Tzdata, ZoneChain, zone_of
+from services.cadence.model.zones import ZoneChain, zone_of
 from shared.events.nps import InvitationRequested
+from shared.zones import Tzdata
 
 AHEAD = timedelta(days=8)
 AGAIN = timedelta(days=1)  # everybody is planned at least so often: the horizon moves on

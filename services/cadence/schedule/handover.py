@@ -47,7 +47,6 @@ from services.cadence.model.people import PersonId
 from services.cadence.model.planning import Decided
 from services.cadence.model.suppression import Suppression
 from services.cadence.model.templates import Source, TemplateRefused
-from services.cadence.model.zones import packaged
 from services.cadence.store import (
     decisions,
     inbox,
@@ -66,6 +65,7 @@ from shared.bus.tables import append_outbox
 from shared.db import Database, Tx
 from shared.errors import MainstayError, TransientError
 from shared.events.base import Caused
+from shared.zones import packaged
 
 log = structlog.get_logger()
 

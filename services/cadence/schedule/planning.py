@@ -13,13 +13,13 @@ from services.cadence.model.anchor import Anchor
 from services.cadence.model.announcing import told_of_person
 from services.cadence.model.people import PersonId
 from services.cadence.model.planning import Known, MessageRow, Moved, Plan, planned
-from services.cadence.model.zones import Tzdata, packaged
 from services.cadence.store import decisions, journeys, planning
 from services.cadence.store.known import list_known
 from shared.bus.jobs import Job
 from shared.db import Tx
 from shared.events.base import Caused
 from shared.events.cadence import AnchorSet, DueMoved
+from shared.zones import Tzdata, packaged
 
 AT_ONCE = 1_000
 CHANGED_AT_ONCE = 10_000

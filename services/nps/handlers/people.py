@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.nps.handlers.grouping import by_workspace
-from services.nps.model.zones import UnknownZone, zone_named
 from services.nps.store import people
 from services.nps.store.people import AccountTold, Consent, Membership, PersonTold
 from shared.bus.handlers import Batch, BatchFold, Lane
 from shared.db import Tx
 from shared.events import ingest
 from shared.events.base import Caused, Received
+from shared.zones import packaged
 
 LEARNED = "learned"
 
@@ -40,10 +40,7 @@ def _person_told(received: Received[Any]) -> PersonTold:
 
 def _usable(zone: str | None) -> str | None:
     """The zone, if it is one: text that names none changes nothing."""
-    try:
-        return None if zone is None else zone_named(zone).key
-    except UnknownZone:
-        return None
+    return zone if zone is not None and packaged().knows(zone) else None
 
 
 def _opt_out(received: Received[Any]) -> Consent:

@@ -9,7 +9,8 @@ from typing import Any
 from services.cadence.model.anchor import ZoneEvent
 from services.cadence.model.occurrences import Facts, Occurrence, Policy, Standing, plan
 from services.cadence.model.spans import Span
-from services.cadence.model.zones import Tzdata, ZoneChain, ZoneKind, database_in, packaged
+from services.cadence.model.zones import ZoneChain, ZoneKind
+from shared.zones import Tzdata, database_in, packaged
 
 DATABASE = packaged()
 SEOUL = "Asia/Seoul"

@@ -9,7 +9,8 @@ import whenever
 from whenever import PlainDateTime
 
 from services.cadence.model.occurrences import Facts, Occurrence
-from services.cadence.model.zones import ZoneChain, packaged, resolved
+from services.cadence.model.zones import ZoneChain, resolved
+from shared.zones import packaged
 from tests.unit.cadence.people import (
     DATABASE,
     LOS_ANGELES,

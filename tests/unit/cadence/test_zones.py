@@ -5,16 +5,14 @@ from pathlib import Path
 import pytest
 
 from services.cadence.model.zones import (
-    NoDatabase,
-    UnknownZone,
     ZoneChain,
     ZoneKind,
     ZoneSource,
-    database_in,
     kind_of_change,
     unusable,
     zone_of,
 )
+from shared.zones import NoDatabase, UnknownZone, database_in
 from tests.unit.cadence.people import DATABASE, SEOUL
 
 

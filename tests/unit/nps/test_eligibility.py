@@ -13,9 +13,10 @@ from services.nps.model.eligibility import (
     decide_on,
     eligible_from,
 )
-from services.nps.model.zones import UnknownZone, zone_named, zone_or_default
+from services.nps.model.zones import zone_or_default
+from shared.zones import UnknownZone, packaged
 
-SEOUL, NEW_YORK = zone_named("Asia/Seoul"), zone_named("America/New_York")
+SEOUL, NEW_YORK = packaged().zone("Asia/Seoul"), packaged().zone("America/New_York")
 OPENS_ON = date(2026, 4, 1)
 RULES = Rules()
 LONG_AGO = date(2025, 1, 1)
@@ -99,7 +100,7 @@ def test_odd_local_times_of_the_day_of_asking(signed_up_at: datetime, expected: 
 
 
 def test_a_month_and_a_half_is_45_days():
-    assert eligible_from(datetime(2025, 1, 31, tzinfo=UTC), zone_named("UTC")) == datetime(
+    assert eligible_from(datetime(2025, 1, 31, tzinfo=UTC), packaged().zone("UTC")) == datetime(
         2025, 3, 17, tzinfo=UTC
     )
 
@@ -107,6 +108,6 @@ def test_a_month_and_a_half_is_45_days():
 @pytest.mark.parametrize("name", ["", "Asia", "..", "/etc/passwd", "asia/seoul", "tzdata.zi"])
 def test_a_text_that_is_no_zone_is_skipped(name: str):
     with pytest.raises(UnknownZone):
-        zone_named(name)
+        packaged().zone(name)
     assert zone_or_default(name, "Asia/Seoul").key == "Asia/Seoul"
     assert zone_or_default(name, None).key == "UTC"

@@ -10,7 +10,7 @@ from services.nps.model.eligibility import eligible_from
 from services.nps.model.planner import margin, sample_size
 from services.nps.model.proportion import wilson
 from services.nps.model.statistics import interval, score, summary
-from services.nps.model.zones import zone_named
+from shared.zones import packaged
 
 
 def of(promoter: int, passive: int, detractor: int) -> Counts:
@@ -115,4 +115,4 @@ def test_a_score_is_shown_as_a_whole_number_halves_away_from_zero(counts: Counts
     ],
 )
 def test_first_day_of_asking(signed_up_at: datetime, zone: str, expected: datetime):
-    assert eligible_from(signed_up_at, zone_named(zone)) == expected
+    assert eligible_from(signed_up_at, packaged().zone(zone)) == expected

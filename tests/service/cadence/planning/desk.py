@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from services.cadence.handlers import LANES
-from services.cadence.model.zones import Tzdata, packaged
 from services.cadence.schedule.planning import Planner
 from services.cadence.settings import LINKS
 from shared.bus.handlers import apply_folds
@@ -17,6 +16,7 @@ from shared.bus.record import outgoing
 from shared.bus.tables import append_outbox
 from shared.events.base import Caused, Envelope, Event, Received, partition_key
 from shared.events.ingest import AccountUpserted, UserIdentified, WorkspaceConfigured
+from shared.zones import Tzdata, packaged
 from tests.service.cadence.delivery.office import WORKSPACE, Office
 
 WORDS = dict.fromkeys(LINKS, "https://example.com")
