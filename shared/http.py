@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_swagger import patch_fastapi
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +34,9 @@ Check = Callable[[], str | None]
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+# Years that zones have rules for and calendars do not end in.
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Problem(BaseModel):
@@ -80,6 +83,16 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Most items on the page."
 Cursor = Annotated[
     str | None, Query(max_length=512, description="`next_cursor` of the page before.")
 ]
+
+
+def _calendar_instant(instant: datetime) -> datetime:
+    if not EARLIEST <= instant < LATEST:
+        raise ValueError(f"{instant.isoformat()} lies outside 1900 to 2199")
+    return instant.astimezone(UTC)
+
+
+CalendarInstant = Annotated[AwareDatetime, AfterValidator(_calendar_instant)]
+"""An instant of a body that is counted with in civil days, in UTC."""
 
 
 def instant_of(name: str, given: str) -> datetime:

@@ -9,20 +9,16 @@ from typing import Any
 from services.cadence.model.occasions import OCCASION_EVENTS, occasions_in
 from services.cadence.model.people import (
     Account,
-    AccountId,
     Person,
-    PersonId,
     account_upserted,
     answered,
     class_changed,
     contract_ended,
     contract_renewed,
-    in_utc,
     revenue_moved,
     revenue_restated,
     says_the_same,
     user_identified,
-    user_of,
 )
 from services.cadence.store import accounts, consents, occasions, people, planning
 from services.cadence.store.consents import ConsentKey, Word
@@ -32,18 +28,13 @@ from shared.bus.handlers import Batch, BatchFold, Lane, StateFold
 from shared.db import Tx
 from shared.events import cadence, ingest, metrics, nps
 from shared.events.base import Caused, Received, partition_key
+from shared.events.told import AccountId, PersonId, account_of, in_utc, person_of, user_of
 from shared.service import CONTROL_LANE
 
 ALL = "all"
 
 
 # --- people --------------------------------------------------------------------------------------
-
-
-def person_of(received: Received[Any]) -> PersonId | None:
-    """The person that an event speaks of; None for a visitor before sign-up."""
-    user = user_of(received.event)
-    return None if user is None else PersonId(received.envelope.workspace, user)
 
 
 async def save_persons(tx: Tx, persons: Mapping[PersonId, Person]) -> None:
@@ -120,12 +111,6 @@ def _consent_changed(key: ConsentKey, word: Word, received: Received[Any]) -> Ca
 
 
 # --- accounts ------------------------------------------------------------------------------------
-
-
-def account_of(received: Received[Any]) -> AccountId | None:
-    """The account that an event speaks of."""
-    account = received.envelope.subject
-    return None if account is None else AccountId(received.envelope.workspace, account)
 
 
 async def save_accounts(tx: Tx, told: Mapping[AccountId, Account]) -> None:

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from services.health.model.account import (
-    PersonId,
     account_upserted,
     members_in_use,
     members_of,
@@ -15,14 +13,15 @@ from services.health.model.account import (
 from services.health.model.commercial import at_risk_changed, contract_told, revenue_moved
 from services.health.model.late import carried_on, late_days
 from services.health.model.score import Habit, habit_of, scale_of
-from services.health.model.use import AccountId, Place, use_of
+from services.health.model.use import Place, use_of
 from services.health.store import accounts, usage
 from services.health.store.accounts import Column
 from shared.auth import fold_workspaces
 from shared.bus.handlers import Batch, BatchFold, Lane, StateFold
 from shared.db import Tx
 from shared.events import ingest, metrics
-from shared.events.base import Caused, Received
+from shared.events.base import Caused
+from shared.events.told import AccountId, account_of, person_of
 from shared.service import CONTROL_LANE
 
 REFOLDED_AT_ONCE = 200  # accounts whose days are read together: bounds memory, not the result
@@ -96,18 +95,6 @@ async def members_named(tx: Tx, batch: Batch) -> Sequence[Caused]:
     places = await accounts.identify(tx, {AccountId(key.workspace, key.account) for key in seen})
     await accounts.add_members(tx, seen, places)
     return ()
-
-
-def account_of(received: Received[Any]) -> AccountId | None:
-    """The account that an event speaks of."""
-    account = received.envelope.subject
-    return None if account is None else AccountId(received.envelope.workspace, account)
-
-
-def person_of(received: Received[Any]) -> PersonId | None:
-    """The person that an event speaks of; None for a visitor before sign-up."""
-    user = received.event.user
-    return PersonId(received.envelope.workspace, user) if user else None
 
 
 # --- lanes ---------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from services.cadence.model.anchor import Anchor
-from services.cadence.model.people import PersonId
 from services.cadence.model.planning import Decided, MessageRow, forecast
 from services.cadence.settings import CadenceSettings
 from services.cadence.store import messages, shown
 from services.cadence.store.journeys import list_offered
 from services.cadence.store.known import list_known
 from shared.auth import Reading
+from shared.events.told import PersonId
 from shared.http import Cursor, Limit, NotFound, Page, Transaction, decode_place, encode_place
 from shared.zones import packaged
 

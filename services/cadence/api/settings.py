@@ -9,7 +9,6 @@ from pydantic import AwareDatetime, BaseModel, Field, model_validator
 from services.cadence.model.announcing import told_of_person
 from services.cadence.model.caps import Caps
 from services.cadence.model.occurrences import Policy
-from services.cadence.model.people import PersonId
 from services.cadence.model.planning import Numbers
 from services.cadence.model.quiet import QuietHours
 from services.cadence.store import consents, messages, planning, settings
@@ -20,6 +19,7 @@ from shared.bus.record import outgoing
 from shared.bus.tables import append_outbox
 from shared.db import Tx
 from shared.events.cadence import ConsentChanged
+from shared.events.told import PersonId
 from shared.http import NotFound, Page, Transaction
 
 router = APIRouter()

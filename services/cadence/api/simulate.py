@@ -3,7 +3,7 @@
 The workspace's own settings are not looked at: the body says everything.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Self
 
 from fastapi import APIRouter
@@ -24,22 +24,14 @@ from services.cadence.model.quiet import QuietHours
 from services.cadence.model.spans import Span
 from services.cadence.model.zones import Oddity, ZoneChain, ZoneKind, ZoneSource
 from shared.auth import Scope, require
+from shared.http import CalendarInstant
 from shared.zones import packaged
 
 router = APIRouter()
 
-# Years that zones have rules for and calendars do not end in.
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 LONGEST_HORIZON = timedelta(days=30 * 366)  # bounds the work of one request
 MOST = 500  # spans, or zone events, of one request
 LONGEST_GRACE_HOURS = 366 * 24
-
-
-def _in_utc(instant: datetime) -> datetime:
-    if not EARLIEST <= instant < LATEST:
-        raise ValueError(f"{instant.isoformat()} lies outside 1900 to 2199")
-    return instant.astimezone(UTC)
 
 
 def _local(clock: time) -> time:
@@ -48,7 +40,6 @@ def _local(clock: time) -> time:
     return clock
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 LocalTime = Annotated[time, AfterValidator(_local)]
 Zone = Annotated[
     str | None,
@@ -63,8 +54,8 @@ class _Body(BaseModel):
 class SpanBody(_Body):
     """A half-open span."""
 
-    from_: Instant = Field(alias="from", description="The first instant inside.")
-    to: Instant = Field(description="The first instant outside.")
+    from_: CalendarInstant = Field(alias="from", description="The first instant inside.")
+    to: CalendarInstant = Field(description="The first instant outside.")
 
     def span(self) -> Span:
         """As the rules have it."""
@@ -83,7 +74,7 @@ class QuietBody(_Body):
 class ZoneEventBody(_Body):
     """What is said of the person's zone from an instant on."""
 
-    at: Instant = Field(description="From when it holds.")
+    at: CalendarInstant = Field(description="From when it holds.")
     kind: ZoneKind = Field(
         description="moved: the same wall clock there; learned: the sign-up happened there."
     )
@@ -93,8 +84,8 @@ class ZoneEventBody(_Body):
 class CadenceFacts(_Body):
     """All that the simulation knows. A field that is absent or null is unknown."""
 
-    signup_at: Instant = Field(description="When the person signed up.")
-    ingested_at: Instant | None = Field(
+    signup_at: CalendarInstant = Field(description="When the person signed up.")
+    ingested_at: CalendarInstant | None = Field(
         default=None, description="When the sign-up became known; nothing is sent before."
     )
     user_zone: Zone = None
@@ -116,8 +107,10 @@ class CadenceFacts(_Body):
     pauses: list[SpanBody] | None = Field(
         default=None, max_length=MOST, description="When the person is not written to."
     )
-    churned_at: Instant | None = Field(default=None, description="Nothing goes at or after it.")
-    reactivated_at: Instant | None = Field(default=None, description="Until then.")
+    churned_at: CalendarInstant | None = Field(
+        default=None, description="Nothing goes at or after it."
+    )
+    reactivated_at: CalendarInstant | None = Field(default=None, description="Until then.")
     horizon: SpanBody = Field(description="The span that is asked for; at most 30 years.")
 
     @model_validator(mode="after")

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from services.cadence.model.people import in_utc
 from shared.events.base import Event, Received
 from shared.events.cadence import StageChanged
 from shared.events.metrics import FirstPaymentSucceeded, RenewalDue
 from shared.events.nps import ClassChanged, InvitationRequested, RequestChanged, ThemeAssigned
+from shared.events.told import in_utc
 
 UNAWARE = "unaware_of_feature"
 SHIPPED = "shipped"

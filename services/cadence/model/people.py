@@ -3,9 +3,9 @@
 Every function here leads to the same state whatever comes first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -14,11 +14,12 @@ import msgspec
 from services.cadence.model.anchor import ZoneEvent
 from services.cadence.model.stages import Stage, Staged, StageFacts, stage_named, stage_of
 from services.cadence.model.zones import ZoneKind, kind_of_change
-from shared.events.base import Caused, Event, Received
+from shared.events.base import Caused, Received
 from shared.events.cadence import StageChanged
 from shared.events.ingest import AccountUpserted, UserIdentified
 from shared.events.metrics import Ended, MovementRecorded, Renewed, RevenueRestated
 from shared.events.nps import Answered, ClassChanged
+from shared.events.told import Profile, in_utc, told_last
 
 PERSON_FIELDS = ("signed_up_at", "locale", "role", "channels")
 PERSONAL_FIELDS = ("email", "name")
@@ -38,36 +39,6 @@ MRR = "mrr"
 CLASS = "nps_class"
 # Movements after which an account that had left is back.
 RETURNS = ("new", "reactivation")
-
-
-class PersonId(NamedTuple):
-    """A person; ids are unique within their workspace only."""
-
-    workspace: str
-    user: str
-
-
-class AccountId(NamedTuple):
-    """An account; ids are unique within their workspace only."""
-
-    workspace: str
-    account: str
-
-
-class Told(NamedTuple):
-    """A value, when it was said, and by which event; two at one instant go by event id."""
-
-    value: Any
-    at: datetime
-    event: str
-
-    def outdated_by(self, other: "Told") -> bool:
-        """Whether `other` was said later."""
-        return (self.at, self.event) < (other.at, other.event)
-
-
-Profile = Mapping[str, Told]
-"""Fields by name. A field that nobody named is absent: unknown, never empty."""
 
 
 class ZoneSaid(NamedTuple):
@@ -245,24 +216,6 @@ def staged(account: Account) -> Staged:
     )
 
 
-def told_last(profile: Profile, received: Received[Any], values: Mapping[str, Any]) -> Profile:
-    """The profile with those of `values` that the event names; what was told later stands."""
-    at = in_utc(received.envelope.time)
-    merged = dict(profile)
-    for field, value in values.items():
-        if value is None:
-            continue
-        told = Told(msgspec.to_builtins(value), at, received.envelope.id)
-        if field not in merged or merged[field].outdated_by(told):
-            merged[field] = told
-    return merged
-
-
-def in_utc(instant: datetime) -> datetime:
-    """The instant in UTC; one without offset is read as UTC."""
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
 def _with_revenue(account: Account, received: Received[Any], mrr: Decimal) -> Account:
     profile = told_last(account.profile, received, {MRR: str(mrr)})
     return replace(account, profile=profile, ever_paid=account.ever_paid or mrr > 0)
@@ -338,9 +291,3 @@ def _earlier(known: datetime | None, at: datetime) -> datetime:
 
 def _later(known: datetime | None, at: datetime) -> datetime:
     return at if known is None else max(known, at)
-
-
-def user_of(event: Event) -> str | None:
-    """The person whom an event names; None where it names none."""
-    user = getattr(event, "user", None)
-    return user if isinstance(user, str) and user else None

@@ -18,7 +18,6 @@ from services.cadence.model.delivery import State
 from services.cadence.model.journeys import Journey, Message, Sent, key_of, upcoming
 from services.cadence.model.occasions import Occasion
 from services.cadence.model.occurrences import Facts, Policy, plan
-from services.cadence.model.people import PersonId
 from services.cadence.model.programs import (
     FactValues,
     Program,
@@ -31,6 +30,7 @@ from services.cadence.model.quiet import after_quiet
 from services.cadence.model.spans import Span
 from services.cadence.model.zones import ZoneChain, zone_of
 from shared.events.nps import InvitationRequested
+from shared.events.told import PersonId
 from shared.zones import Tzdata
 
 AHEAD = timedelta(days=8)

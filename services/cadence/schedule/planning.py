@@ -11,7 +11,6 @@ from typing import Any
 
 from services.cadence.model.anchor import Anchor
 from services.cadence.model.announcing import told_of_person
-from services.cadence.model.people import PersonId
 from services.cadence.model.planning import Known, MessageRow, Moved, Plan, planned
 from services.cadence.store import decisions, journeys, planning
 from services.cadence.store.known import list_known
@@ -19,6 +18,7 @@ from shared.bus.jobs import Job
 from shared.db import Tx
 from shared.events.base import Caused
 from shared.events.cadence import AnchorSet, DueMoved
+from shared.events.told import PersonId
 from shared.zones import Tzdata, packaged
 
 AT_ONCE = 1_000

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import text
 
-from services.cadence.model.people import Account, AccountId, Told
+from services.cadence.model.people import Account
 from services.cadence.model.stages import Stage
 from services.cadence.store.people import encoded
 from shared.db import Tx, rows
+from shared.events.told import AccountId, Told
 
 _decode_profile = msgspec.json.Decoder(dict[str, Told]).decode
 COLUMNS = (

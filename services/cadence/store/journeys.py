@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from services.cadence.model.anchor import Anchor
 from services.cadence.model.defaults import PROGRAMS
-from services.cadence.model.people import PersonId
 from services.cadence.model.planning import Entered, Offered
 from services.cadence.model.programs import Program
 from services.cadence.model.zones import ZoneSource
 from services.cadence.store.people import encoded, person_ids
 from shared.db import Tx, rows
+from shared.events.told import PersonId
 
 
 async def list_journeys(tx: Tx, persons: Collection[PersonId]) -> dict[PersonId, list[Entered]]:

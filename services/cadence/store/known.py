@@ -13,7 +13,7 @@ from services.cadence.model.delivery import State
 from services.cadence.model.occasions import Occasion
 from services.cadence.model.occurrences import Facts, Policy
 from services.cadence.model.occurrences import Standing as Presence
-from services.cadence.model.people import Account, AccountId, Person, PersonId, zone_events
+from services.cadence.model.people import Account, Person, zone_events
 from services.cadence.model.planning import Known, MessageRow, Numbers, Standing
 from services.cadence.model.programs import Value
 from services.cadence.model.quiet import QuietHours
@@ -24,6 +24,7 @@ from services.cadence.store.journeys import list_anchors, list_journeys
 from services.cadence.store.occasions import occasion_in
 from services.cadence.store.people import person_ids, person_in
 from shared.db import Tx, rows
+from shared.events.told import AccountId, PersonId
 
 MOST_MESSAGES = 400  # of a person, the latest: those of journeys that still go on are among them
 MOST_FEATURES = 1_000  # of a person, the most used

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import text
 
-from services.cadence.model.people import CLASS, AccountId, Person, PersonId, Told, ZoneSaid
+from services.cadence.model.people import CLASS, Person, ZoneSaid
 from shared.db import Tx, rows
+from shared.events.told import AccountId, PersonId, Told
 
 _decode_profile = msgspec.json.Decoder(dict[str, Told]).decode
 _decode_zones = msgspec.json.Decoder(tuple[ZoneSaid, ...]).decode

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from services.cadence.model.people import PersonId
 from services.cadence.model.planning import MessageRow, Moved
 from services.cadence.store.people import encoded, person_ids
 from shared.db import Tx, rows
+from shared.events.told import PersonId
 
 
 async def ask_for_plans(tx: Tx, persons: Collection[PersonId]) -> None:

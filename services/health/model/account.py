@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
-from services.health.model.use import AccountDay, in_utc
-from shared.events.base import Caused, Event, Received
+from services.health.model.use import AccountDay
+from shared.events.base import Caused, Received
 from shared.events.ingest import AccountUpserted, UserIdentified
+from shared.events.told import Profile, in_utc, told_last
 
 ACCOUNT_FIELDS = (
     "name",
@@ -36,35 +35,12 @@ ACCOUNT_FIELDS = (
 PERSON_FIELDS = ("role", "signed_up_at", "time_zone", "locale")
 
 
-class Told(NamedTuple):
-    """A value, when it was said, and by which event; two at one instant go by event id."""
-
-    value: Any
-    at: datetime
-    event: str
-
-    def outdated_by(self, other: "Told") -> bool:
-        """Whether `other` was said later."""
-        return (self.at, self.event) < (other.at, other.event)
-
-
-Profile = Mapping[str, Told]
-"""Fields by name. A field that nobody named is absent: unknown, never empty."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Person:
     """A person as events tell. `identified_at` is the time of the earliest `user.identified`."""
 
     profile: Profile
     identified_at: datetime | None = None
-
-
-class PersonId(NamedTuple):
-    """A person; ids are unique within their workspace only."""
-
-    workspace: str
-    user: str
 
 
 class MemberKey(NamedTuple):
@@ -103,22 +79,7 @@ def user_identified(
 
 
 def _told(profile: Profile, received: Received[Any], fields: tuple[str, ...]) -> Profile:
-    event: Event = received.event
-    named = {field: getattr(event, field) for field in fields}
-    return told_last(
-        profile, received, {name: value for name, value in named.items() if value is not None}
-    )
-
-
-def told_last(profile: Profile, received: Received[Any], values: Mapping[str, Any]) -> Profile:
-    """The profile with `values` as this event tells them; what was told later stands."""
-    at = in_utc(received.envelope.time)
-    merged = dict(profile)
-    for field, value in values.items():
-        told = Told(msgspec.to_builtins(value), at, received.envelope.id)
-        if field not in merged or merged[field].outdated_by(told):
-            merged[field] = told
-    return merged
+    return told_last(profile, received, {field: getattr(received.event, field) for field in fields})
 
 
 def members_of(batch: Iterable[Received[Any]]) -> dict[MemberKey, Seen]:

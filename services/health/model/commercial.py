@@ -5,7 +5,6 @@ Kept as the words of metrics, each as it was told last, by the time of its event
 
 from typing import Any
 
-from services.health.model.account import Profile, told_last
 from shared.events.base import Caused, Received
 from shared.events.metrics import (
     AtRiskChanged,
@@ -13,6 +12,7 @@ from shared.events.metrics import (
     MovementRecorded,
     RevenueRestated,
 )
+from shared.events.told import Profile, told_last
 
 MRR = "mrr"
 AT_RISK = "mrr_at_risk"

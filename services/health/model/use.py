@@ -3,22 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
 from services.health.model.score import ActiveDay
 from shared.events.base import Received
 from shared.events.ingest import UsagePageViewed, UsageScreenViewed, UsageTracked
+from shared.events.told import AccountId, in_utc
 
 UsageEvent = UsageTracked | UsagePageViewed | UsageScreenViewed
-
-
-class AccountId(NamedTuple):
-    """An account; ids are unique within their workspace only."""
-
-    workspace: str
-    account: str
 
 
 class Place(NamedTuple):
@@ -95,13 +89,6 @@ def use_of(batch: Iterable[Received[UsageEvent]]) -> Use:
             tally = tallies[key] = _Tally(at, envelope.id)
         tally.add(at, envelope.id, event.user, event.feature)
     return _sorted(tallies)
-
-
-def in_utc(instant: datetime) -> datetime:
-    """The instant in UTC; one without offset is read as UTC."""
-    if instant.tzinfo is UTC:
-        return instant
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _sorted(tallies: Mapping[AccountDay, _Tally]) -> Use:

@@ -7,10 +7,11 @@ from typing import ClassVar
 import msgspec
 from sqlalchemy import text
 
-from services.health.model.account import MemberKey, Person, PersonId, Profile, Seen
-from services.health.model.use import AccountId, Place, number_of
+from services.health.model.account import MemberKey, Person, Seen
+from services.health.model.use import Place, number_of
 from shared.db import Tx, rows
 from shared.errors import PermanentError
+from shared.events.told import AccountId, PersonId, Profile
 
 
 class NumberTaken(PermanentError):

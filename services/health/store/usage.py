@@ -6,8 +6,9 @@ from datetime import date, datetime
 from sqlalchemy import text
 
 from services.health.model.score import DEFAULT_SILENCE_DAYS, ActiveDay, Habit
-from services.health.model.use import AccountDay, AccountId, Place, Use
+from services.health.model.use import AccountDay, Place, Use
 from shared.db import Tx, rows
+from shared.events.told import AccountId
 
 HABIT_COLUMNS = ", ".join(Habit._fields)
 

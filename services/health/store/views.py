@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.health.model.account import Profile
 from services.health.model.score import Habit, habit_of, holds_at, scale_of
 from services.health.model.use import Place
 from services.health.store.usage import list_days
 from shared.db import Tx, rows
+from shared.events.told import Profile
 
 _decode_told = msgspec.json.Decoder(Profile).decode
 

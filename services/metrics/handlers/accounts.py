@@ -7,7 +7,7 @@ from typing import Any
 from services.metrics.handlers.booking import End, Touch, Touches, add_timeline, rebook, touch
 from services.metrics.handlers.publishing import publish
 from services.metrics.model.knowledge import Alias, homes_of
-from services.metrics.model.profile import Profile, customer_in, told_by, with_told
+from services.metrics.model.profile import customer_in, told_by
 from services.metrics.model.tally import Tally
 from services.metrics.store import accounts, rollups, steps
 from services.metrics.store.accounts import Account, Telling
@@ -16,6 +16,7 @@ from services.metrics.store.rollups import Cell
 from shared.bus.handlers import Batch
 from shared.db import Tx
 from shared.events.base import Caused, Received
+from shared.events.told import Profile, with_told
 
 
 async def accounts_upserted(tx: Tx, batch: Batch) -> Sequence[Caused]:

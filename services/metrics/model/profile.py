@@ -1,8 +1,7 @@
 """What was said of an account: each field as it was told last, by event time."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -28,18 +27,6 @@ FIELDS = (
 BILLING_SYSTEM = "stripe"  # the one whose customer ids are mapped to accounts (events.md 4)
 
 
-class Told(NamedTuple):
-    """A value, when it was said, and by which event; two at one instant go by event id."""
-
-    value: Any
-    at: datetime
-    event: str
-
-
-Profile = Mapping[str, Told]
-"""Fields by name. A field that nobody named is absent: unknown, never empty."""
-
-
 def told_by(received: Received[AccountUpserted]) -> dict[str, Any]:
     """The fields that an event names."""
     event = received.event
@@ -49,16 +36,6 @@ def told_by(received: Received[AccountUpserted]) -> dict[str, Any]:
         if (value := getattr(event, field)) is not None
     }
     return {**told, "synthetic": True} if received.envelope.synthetic else told
-
-
-def with_told(profile: Profile, told: Mapping[str, Any], at: datetime, event: str) -> Profile:
-    """The profile with what was told; later ones stand, whatever comes first."""
-    merged = dict(profile)
-    for field, value in told.items():
-        latest = Told(value, at, event)
-        if field not in merged or (merged[field].at, merged[field].event) < (at, event):
-            merged[field] = latest
-    return merged
 
 
 def customer_in(told: Mapping[str, Any]) -> str | None:

@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from services.metrics.model.continuation import Continuation
 from services.metrics.model.knowledge import Alias
-from services.metrics.model.profile import Profile, Told
 from services.metrics.model.state import decoded, encoded
 from shared.db import Tx, rows
+from shared.events.told import Profile, Told
 
 
 class Account(NamedTuple):

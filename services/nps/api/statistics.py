@@ -3,11 +3,11 @@
 Scores, changes and margins are points, -100 to 100, not rounded; what n does not allow is null.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.nps.model import statistics as rules
 from services.nps.model.classes import Counts, count, nps_class, score_said
@@ -18,6 +18,7 @@ from services.nps.model.planner import sample_size
 from services.nps.model.proportion import wilson
 from services.nps.model.zones import zone_or_default
 from shared.auth import Scope, require
+from shared.http import CalendarInstant
 
 router = APIRouter(prefix="/statistics")
 
@@ -26,18 +27,7 @@ MOST_ANSWERS = 10**12  # of a count
 SMALLEST_MARGIN = 0.001  # points; bounds the answer
 WIDEST_MARGIN = 200
 
-# Years that zones have rules for and calendars do not end in.
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
-
-def _in_utc(instant: datetime) -> datetime:
-    if not EARLIEST <= instant < LATEST:
-        raise ValueError(f"{instant.isoformat()} lies outside 1900 to 2199")
-    return instant.astimezone(UTC)
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Count = Annotated[int, Field(ge=0, le=MOST_ANSWERS, strict=True)]
 Points = Annotated[float | None, Field(description="Points; null where n does not allow it.")]
 Probability = Annotated[float | None, Field(description="0 to 1; null where n does not allow it.")]
@@ -202,7 +192,7 @@ class ProportionBody(BaseModel):
 class EligibleQuestion(BaseModel):
     """A sign-up."""
 
-    signup_at: Instant = Field(description="When the person signed up.")
+    signup_at: CalendarInstant = Field(description="When the person signed up.")
     zone: str | None = Field(
         default=None,
         description="IANA zone; a text that is none is skipped: UTC.",

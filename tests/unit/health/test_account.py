@@ -6,12 +6,12 @@ from itertools import permutations
 from services.health.model.account import (
     MemberKey,
     Person,
-    Profile,
     Seen,
     account_upserted,
     members_of,
     user_identified,
 )
+from shared.events.told import Profile
 from tests.unit.health.builders import identified, instant, upserted, used
 
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
-from services.health.model.account import Profile
 from services.health.model.commercial import at_risk_changed, contract_told, revenue_moved
 from shared.events.base import Received
 from shared.events.metrics import (
@@ -15,6 +14,7 @@ from shared.events.metrics import (
     Renewed,
     RevenueRestated,
 )
+from shared.events.told import Profile
 from tests.unit.health.builders import instant, received
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from services.health.model.late import carried_on, late_days
 from services.health.model.score import ActiveDay, Habit, habit_of, scale_of
-from services.health.model.use import AccountDay, AccountId, use_of
+from services.health.model.use import AccountDay, use_of
+from shared.events.told import AccountId
 from tests.unit.health.builders import instant, used
 
 H90 = scale_of(90)
