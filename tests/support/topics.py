@@ -1,9 +1,14 @@
-"""Reads whole topics, to compare what stands in Kafka with what was acknowledged."""
+"""Writes to topics, and reads whole ones, to compare with what was acknowledged."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from shared.bus.record import HEADERS
+from shared.events.base import Received
+from tests.unit.health.builders import wire
 
 
 async def read_topic(bootstrap: str, topic: str) -> list[dict[str, Any]]:
@@ -21,3 +26,16 @@ async def read_topic(bootstrap: str, topic: str) -> list[dict[str, Any]]:
         return found
     finally:
         await consumer.stop()
+
+
+async def publish_events(bootstrap: str, events: Sequence[Received[Any]]) -> None:
+    """Write the events to their topics one after the other, each acknowledged by all."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        for event in events:
+            await producer.send_and_wait(
+                event.topic, wire(event), key=event.envelope.partitionkey.encode(), headers=HEADERS
+            )
+    finally:
+        await producer.stop()

@@ -1,18 +1,15 @@
 """The whole service as a process: events in by Kafka, a letter out by SMTP, and it is told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from deploy.local.waiting import ask, wait_until
-from shared.bus.record import HEADERS
-from shared.events.base import Event, Received
+from shared.events.base import Event
 from shared.events.cadence import DELIVERIES
 from shared.events.ingest import UsageTracked, UserConsentChanged, UserIdentified
 from shared.events.metrics import MovementRecorded
@@ -20,8 +17,8 @@ from tests.support.processes import ServiceProcess
 from tests.support.rebuilding import ask_database, rebuild
 from tests.support.smtp import MailServer, mail_server
 from tests.support.stack import TemporaryStack
-from tests.support.topics import read_topic
-from tests.unit.health.builders import received, wire
+from tests.support.topics import publish_events, read_topic
+from tests.unit.health.builders import received
 
 SECONDS = 60.0
 
@@ -62,7 +59,7 @@ class Tenant:
         """Publish the events, as of now."""
         now = datetime.now(UTC)
         ask(
-            _send(
+            publish_events(
                 self.stack.kafka_bootstrap,
                 [received(event, now, workspace=self.workspace) for event in events],
             )
@@ -87,18 +84,6 @@ class Tenant:
 def tenant(stack: TemporaryStack) -> Tenant:
     """A workspace of its own for this test."""
     return Tenant(stack)
-
-
-async def _send(bootstrap: str, events: Sequence[Received[Any]]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        for event in events:
-            await producer.send_and_wait(
-                event.topic, wire(event), key=event.envelope.partitionkey.encode(), headers=HEADERS
-            )
-    finally:
-        await producer.stop()
 
 
 def test_who_signs_up_gets_a_letter_and_a_rebuild_sends_no_second_one(

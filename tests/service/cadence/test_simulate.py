@@ -1,7 +1,6 @@
 """The simulators at the service's own door: who may ask, and what is answered."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,14 +9,12 @@ import pytest
 from services.cadence.api import router
 from services.cadence.handlers import LANES
 from services.cadence.settings import CadenceSettings
-from shared.auth import hashed, save_key
 from shared.db import Database
-from shared.events.ingest import KeyIssued
-from shared.service import Service, app_of
+from shared.service import Service
 from shared.settings import DatabaseSettings
 from tests.conftest import FreshDatabase
+from tests.support.doors import as_, door_of
 
-SCOPES = ("read", "write", "manage")
 FACTS: dict[str, Any] = {
     "signup_at": "2025-06-02T00:00:00Z",
     "user_zone": "Asia/Seoul",
@@ -31,37 +28,18 @@ CONTACT = {"max_gap": "P1M", "last_contact_on": "2025-01-31", "as_of": "2025-03-
 async def door(fresh_database: FreshDatabase) -> AsyncIterator[httpx.AsyncClient]:
     """The service's door, with a key `secret <scope>` of each scope."""
     database = Database(fresh_database("cadence"), schema="cadence", settings=DatabaseSettings())
-    async with database.transaction() as tx:
-        for scope in SCOPES:
-            issued = KeyIssued(
-                key_id=scope,
-                prefix="k",
-                sha256=hashed(f"secret {scope}"),
-                scopes=[scope],
-                source="x",
-            )
-            await save_key(tx, "w1", issued, issued_at=datetime(2025, 1, 1, tzinfo=UTC))
-    app = app_of(
-        Service(
-            name="cadence",
-            description="",
-            settings=CadenceSettings(
-                DATABASE_URL_CADENCE="postgresql://unused/unused", secrets="secret-of-tests-1"
-            ),
-            routers=(router,),
-            database=database,
-            lanes=LANES,
-        )
+    service = Service(
+        name="cadence",
+        description="",
+        settings=CadenceSettings(
+            DATABASE_URL_CADENCE="postgresql://unused/unused", secrets="secret-of-tests-1"
+        ),
+        routers=(router,),
+        database=database,
+        lanes=LANES,
     )
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://cadence"
-    ) as client:
+    async with door_of(service) as client:
         yield client
-    await database.close()
-
-
-def as_(scope: str) -> dict[str, str]:
-    return {"authorization": f"Bearer secret {scope}"}
 
 
 @pytest.mark.parametrize("scope", ["read", "manage"])

@@ -1,24 +1,23 @@
 """metrics as a process on the real stack: from Kafka to answers, and the log folded anew."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from deploy.local.waiting import ask, wait_until
 from shared.auth import hashed
-from shared.bus.record import HEADERS
 from shared.events.base import Received
 from shared.events.ingest import KeyIssued, WorkspaceConfigured
 from tests.service.metrics.books import said, state
 from tests.support.processes import ServiceProcess
 from tests.support.rebuilding import ask_database, rebuild
 from tests.support.stack import ANY_POISON, TemporaryStack
-from tests.unit.health.builders import received, wire
+from tests.support.topics import publish_events
+from tests.unit.health.builders import received
 
 AWAIT_SECONDS = 30.0
 MONTHS = "/v1/revenue/months?from=2025-01&to=2025-03"
@@ -37,18 +36,6 @@ def metrics(stack: TemporaryStack) -> Iterator[ServiceProcess]:
     with ServiceProcess("metrics", environment) as running:
         yield running
     stack.drop_database("metrics", url)
-
-
-async def _send(bootstrap: str, events: Sequence[Received[Any]]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        for event in events:
-            await producer.send_and_wait(
-                event.topic, wire(event), key=event.envelope.partitionkey.encode(), headers=HEADERS
-            )
-    finally:
-        await producer.stop()
 
 
 class Tenant:
@@ -80,7 +67,7 @@ class Tenant:
         assert wait_until(lambda: self.get(MONTHS).is_success, timeout_seconds=AWAIT_SECONDS)
 
     def send(self, *events: Received[Any]) -> None:
-        ask(_send(self.stack.kafka_bootstrap, events))
+        ask(publish_events(self.stack.kafka_bootstrap, events))
 
     def send_facts(self, *facts: dict[str, Any]) -> None:
         self.send(

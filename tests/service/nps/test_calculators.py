@@ -1,7 +1,6 @@
 """The calculators and the preview at the service's own door: who may ask, and what is answered."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,14 +9,12 @@ import pytest
 from services.nps.api import router
 from services.nps.handlers import LANES
 from services.nps.settings import NpsSettings
-from shared.auth import hashed, save_key
 from shared.db import Database
-from shared.events.ingest import KeyIssued
-from shared.service import Service, app_of
+from shared.service import Service
 from shared.settings import DatabaseSettings
 from tests.conftest import FreshDatabase
+from tests.support.doors import SCOPES, as_, door_of
 
-SCOPES = ("read", "write", "manage")
 SOME = {"promoter": 50, "passive": 30, "detractor": 20}
 ASKED: dict[str, dict[str, Any]] = {
     "/v1/statistics/summary": {"counts": SOME},
@@ -45,35 +42,16 @@ ASKED: dict[str, dict[str, Any]] = {
 async def door(fresh_database: FreshDatabase) -> AsyncIterator[httpx.AsyncClient]:
     """The service's door, with a key `secret <scope>` of each scope."""
     database = Database(fresh_database("nps"), schema="nps", settings=DatabaseSettings())
-    async with database.transaction() as tx:
-        for scope in SCOPES:
-            issued = KeyIssued(
-                key_id=scope,
-                prefix="k",
-                sha256=hashed(f"secret {scope}"),
-                scopes=[scope],
-                source="x",
-            )
-            await save_key(tx, "w1", issued, issued_at=datetime(2025, 1, 1, tzinfo=UTC))
-    app = app_of(
-        Service(
-            name="nps",
-            description="",
-            settings=NpsSettings(DATABASE_URL_NPS="postgresql://unused/unused"),
-            routers=(router,),
-            database=database,
-            lanes=LANES,
-        )
+    service = Service(
+        name="nps",
+        description="",
+        settings=NpsSettings(DATABASE_URL_NPS="postgresql://unused/unused"),
+        routers=(router,),
+        database=database,
+        lanes=LANES,
     )
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://nps"
-    ) as client:
+    async with door_of(service) as client:
         yield client
-    await database.close()
-
-
-def as_(scope: str) -> dict[str, str]:
-    return {"authorization": f"Bearer secret {scope}"}
 
 
 @pytest.mark.parametrize("path", ASKED)

@@ -1,6 +1,6 @@
 """The whole service as a process: people in by Kafka, a wave out, an answer in, and it is told."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,19 +8,16 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from deploy.local.waiting import ask, wait_until
 from shared.auth import hashed
-from shared.bus.record import HEADERS
-from shared.events.base import Received
 from shared.events.ingest import KeyIssued, UserIdentified, WorkspaceConfigured
 from shared.events.nps import SURVEYS
 from tests.support.processes import ServiceProcess
 from tests.support.rebuilding import ask_database, rebuild
 from tests.support.stack import TemporaryStack
-from tests.support.topics import read_topic
-from tests.unit.health.builders import received, wire
+from tests.support.topics import publish_events, read_topic
+from tests.unit.health.builders import received
 
 SECONDS = 60.0
 
@@ -33,18 +30,6 @@ def nps(stack: TemporaryStack) -> Iterator[ServiceProcess]:
     with ServiceProcess("nps", environment) as running:
         yield running
     stack.drop_database("nps", url)
-
-
-async def _send(bootstrap: str, events: Sequence[Received[Any]]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-    await producer.start()
-    try:
-        for event in events:
-            await producer.send_and_wait(
-                event.topic, wire(event), key=event.envelope.partitionkey.encode(), headers=HEADERS
-            )
-    finally:
-        await producer.stop()
 
 
 def begin(stack: TemporaryStack, workspace: str, key: str) -> None:
@@ -63,7 +48,11 @@ def begin(stack: TemporaryStack, workspace: str, key: str) -> None:
         UserIdentified(user="u-1", signed_up_at=datetime(2025, 6, 1, tzinfo=UTC)),
     )
     now = datetime.now(UTC)
-    ask(_send(stack.kafka_bootstrap, [received(each, now, workspace=workspace) for each in told]))
+    ask(
+        publish_events(
+            stack.kafka_bootstrap, [received(each, now, workspace=workspace) for each in told]
+        )
+    )
 
 
 def test_a_wave_asks_an_answer_is_told_and_a_rebuild_asks_nobody_again(
