@@ -43,7 +43,6 @@ from services.cadence.model.eligibility import (
     give_way,
 )
 from services.cadence.model.message import Message, Step
-from services.cadence.model.people import PersonId
 from services.cadence.model.planning import Decided
 from services.cadence.model.suppression import Suppression
 from services.cadence.model.templates import Source, TemplateRefused
@@ -65,6 +64,7 @@ from shared.bus.tables import append_outbox
 from shared.db import Database, Tx
 from shared.errors import MainstayError, TransientError
 from shared.events.base import Caused
+from shared.events.told import PersonId
 from shared.zones import packaged
 
 log = structlog.get_logger()
@@ -293,21 +293,17 @@ class Handover:
     ) -> Sequence[Ready]:
         going = await self._within_bounds(tx, going, decided, looked_at, now)
         written = await letters.list_letters(tx, [message.key for message in going])
-        sources = await templates.list_sources(
-            tx,
-            [
-                (message.workspace, message.template, looked_at.of(message).locale)
-                for message in going
-            ],
-        )
+        wanted = {
+            message.key: (message.workspace, message.template, looked_at.of(message).locale)
+            for message in going
+        }
+        sources = await templates.list_sources(tx, list(wanted.values()))
         return [
             Ready(
                 message=message,
                 recipient=looked_at.of(message),
                 channel=decided[message.key].channel or EMAIL,
-                source=sources.get(
-                    (message.workspace, message.template, looked_at.of(message).locale)
-                ),
+                source=sources.get(wanted[message.key]),
                 written=written.get(message.key),
             )
             for message in going
