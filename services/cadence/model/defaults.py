@@ -25,17 +25,13 @@ FIRST_PAYMENT = "payment.first_succeeded.v1"
 FEATURE_SHIPPED = "feature.shipped.v1"
 FEATURE_UNKNOWN = "nps.theme_assigned.v1"
 RENEWAL_DUE = "contract.renewal_due.v1"
-STAGE_CHANGED = "cadence.stage_changed.v1"
 ONBOARDED = "account.onboarded.v1"
-BAND_CHANGED = "health.band_changed.v1"
 CLASS_CHANGED = "nps.class_changed.v1"
 REQUEST_CHANGED = "nps.request_changed.v1"
 
 WRITTEN = (Channel.EMAIL, Channel.IN_APP)
 SHOWN = (Channel.IN_APP, Channel.EMAIL)
 USED_THE_FEATURE = Condition(every=(Comparison(fact="used:announced", how=How.AT_LEAST, value=1),))
-
-TRAINED = Condition(every=(Comparison(fact="engaged:training", how=How.AT_LEAST, value=1),))
 
 
 def _is(name: str, value: str | bool) -> Comparison:  # noqa: FBT001
@@ -303,6 +299,4 @@ PROGRAMS = (
     PASSIVE,
     PROMOTER,
 )
-# Written by other parts than programs: surveys ask for them.
-SURVEY_TEMPLATES = ("nps-invitation", "nps-reminder")
 LOCALES = ("en", "ko")

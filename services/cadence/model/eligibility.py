@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from services.cadence.model.caps import Caps, Claim, Purpose, held
 from services.cadence.model.delivery import OUTSIDE_CONSENT, State
+from services.cadence.model.programs import channel_for
 from services.cadence.model.quiet import QuietHours, after_quiet
 from services.cadence.model.suppression import ALL, Suppression, forbids
 
@@ -146,19 +147,14 @@ def _channel(
     due: Due, recipient: Recipient, suppressions: Sequence[Suppression], now: datetime
 ) -> str | None:
     """The first usable channel, in the person's own order, then the step's."""
-    ordered = [channel for channel in recipient.preferred if channel in due.channels]
-    ordered += [channel for channel in due.channels if channel not in ordered]
     is_suppressed = any(
         forbids(suppression, topic=due.topic, purpose=due.purpose, now=now)
         for suppression in suppressions
     )
-    for channel in ordered:
-        if channel == EMAIL and (recipient.email is None or is_suppressed):
-            continue
-        if channel not in (EMAIL, IN_APP) and channel not in recipient.targets:
-            continue
-        return channel
-    return None
+    usable = {IN_APP, *recipient.targets}
+    if recipient.email is not None and not is_suppressed:
+        usable.add(EMAIL)
+    return channel_for(due.channels, recipient.preferred, usable)
 
 
 def _no_channel(due: Due, recipient: Recipient) -> str:

@@ -206,7 +206,7 @@ class _Road:
             step=step.id,
             template=step.template if arm.variant is None else arm.variant.template,
             variant=None if arm.variant is None else arm.variant.id,
-            channels=tuple(channels_in_order(step, self.preferred)),
+            channels=tuple(channels_in_order(step.channels, self.preferred)),
             nominal_at=nominal,
             due_at=due,
             send_at=send_at,

@@ -8,10 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from services.cadence.model.caps import Purpose
 from services.cadence.model.stages import Stage
 
+ChannelT = TypeVar("ChannelT", bound=str)
 Value = str | int | float | bool
 FactValues = Mapping[str, Value | None]
 """What is known of a person by name; absent or None is unknown."""
@@ -227,18 +229,19 @@ def next_step(program: Program, sent: Sequence[str], facts: FactValues) -> Step 
     return None
 
 
-def channels_in_order(step: Step, preferred: Sequence[str]) -> list[Channel]:
-    """The step's channels, those that the person prefers first, in the person's order."""
-    liked = [Channel(name) for name in dict.fromkeys(preferred) if name in set(step.channels)]
-    return [*liked, *(channel for channel in step.channels if channel not in liked)]
+def channels_in_order(channels: Sequence[ChannelT], preferred: Sequence[str]) -> list[ChannelT]:
+    """A step's channels, those that the person prefers first, in the person's order."""
+    wished = dict.fromkeys(preferred)
+    liked = [channel for name in wished for channel in channels if channel == name]
+    return [*liked, *(channel for channel in channels if channel not in liked)]
 
 
 def channel_for(
-    step: Step, preferred: Sequence[str], usable: Collection[Channel]
-) -> Channel | None:
+    channels: Sequence[ChannelT], preferred: Sequence[str], usable: Collection[str]
+) -> ChannelT | None:
     """The channel to take; None where none of the step's can reach the person."""
     return next(
-        (channel for channel in channels_in_order(step, preferred) if channel in usable), None
+        (channel for channel in channels_in_order(channels, preferred) if channel in usable), None
     )
 
 

@@ -145,8 +145,8 @@ def test_steps_in_a_circle_end():
 def test_a_preferred_channel_goes_first_if_the_step_has_it():
     step = Step(id="s", template="t", channels=(Channel.EMAIL, Channel.IN_APP))
 
-    assert channels_in_order(step, []) == ["email", "in_app"]
-    assert channels_in_order(step, ["carrier-pigeon", "in_app", "slack", "in_app"]) == [
+    assert channels_in_order(step.channels, []) == ["email", "in_app"]
+    assert channels_in_order(step.channels, ["carrier-pigeon", "in_app", "slack", "in_app"]) == [
         "in_app",
         "email",
     ]
@@ -155,8 +155,8 @@ def test_a_preferred_channel_goes_first_if_the_step_has_it():
 def test_the_next_channel_is_taken_where_one_cannot_reach_the_person():
     step = Step(id="s", template="t", channels=(Channel.EMAIL, Channel.IN_APP))
 
-    assert channel_for(step, ["email"], {Channel.IN_APP, Channel.SLACK}) is Channel.IN_APP
-    assert channel_for(step, [], {Channel.SLACK}) is None
+    assert channel_for(step.channels, ["email"], {Channel.IN_APP, Channel.SLACK}) is Channel.IN_APP
+    assert channel_for(step.channels, [], {Channel.SLACK}) is None
 
 
 def test_a_message_is_named_by_program_person_and_civil_date_or_step():
