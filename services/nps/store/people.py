@@ -68,17 +68,6 @@ class Worth(NamedTuple):
     returned_at: datetime | None = None
 
 
-class Person(NamedTuple):
-    """What the pages and links of a person need."""
-
-    user: str
-    locale: str | None
-    account: str | None
-    """The one that was named last, of those the person is still in."""
-    owner: str | None
-    """Staff e-mail of that account's owner."""
-
-
 LATEST_OF_PERSON = ("locale", "role")
 LATEST_OF_ACCOUNT = ("name", "tier", "owner", "time_zone", "synthetic")
 
@@ -261,22 +250,6 @@ async def save_worth(tx: Tx, workspace: str, worth: Sequence[Worth]) -> None:
             ),
             {"workspace": workspace, **_columns(each, Worth._fields)},
         )
-
-
-async def get_person(tx: Tx, workspace: str, user: str) -> Person:
-    """A person as known here; all unknown where nobody was ever told of."""
-    found = await rows(
-        tx,
-        "SELECT p.locale, m.account, m.owner FROM (SELECT) AS one"
-        ' LEFT JOIN person p ON p.workspace = :workspace AND p."user" = :user'
-        " LEFT JOIN LATERAL (SELECT m.account, a.owner FROM membership m LEFT JOIN account a"
-        '   USING (workspace, account) WHERE m.workspace = :workspace AND m."user" = :user'
-        "   AND (m.removed_at IS NULL OR m.removed_at < m.told_at)"
-        "   ORDER BY m.told_at DESC, m.account LIMIT 1) AS m ON true",
-        {"workspace": workspace, "user": user},
-    )
-    (row,) = found
-    return Person(user, row.locale, row.account, row.owner)
 
 
 async def get_owner(tx: Tx, workspace: str, account: str | None) -> str | None:

@@ -38,27 +38,6 @@ async def get_scores(
     return {row.score: row.answers for row in found}
 
 
-class ModeScore(NamedTuple):
-    """How many answers of a mode have a score."""
-
-    mode: str
-    score: int
-    answers: int
-
-
-async def list_modes(tx: Tx, workspace: str, *, kind: str, wave: str | None) -> list[ModeScore]:
-    """The counts by mode and score, live calls apart from the others."""
-    found = await rows(
-        tx,
-        "SELECT mode, score, sum(answers)::bigint AS answers FROM score_count"
-        " WHERE workspace = :workspace AND kind = :kind"
-        " AND (CAST(:wave AS text) IS NULL OR wave = :wave)"
-        " GROUP BY mode, score HAVING sum(answers) > 0 ORDER BY mode, score",
-        {"workspace": workspace, "kind": kind, "wave": wave},
-    )
-    return [ModeScore(*row) for row in found]
-
-
 class Reach(NamedTuple):
     """How far a wave came: people asked, in whose hands it is, and how many have answered."""
 
