@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from sqlalchemy import text
 
 from shared.bus.consumer import Consumer
+from shared.bus.kafka import reader as reading
 from shared.bus.kafka.batches import BatchWriter
 from shared.bus.kafka.reader import KafkaReader, KafkaUnavailable
 from shared.bus.kafka.topics import create
@@ -101,6 +102,21 @@ async def test_a_lane_whose_fetching_ended_in_silence_reads_on_with_a_new_reader
 
 async def _closed_transport(*_: Any, **__: Any) -> None:
     raise RuntimeError("unable to perform operation on <TCPTransport closed=True>")
+
+
+async def test_a_fetch_waits_for_the_group_within_a_bound(
+    settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reading, "ASSIGNMENT_SECONDS", 0.5)
+    held = reader(settings, "metrics.reassigned")
+    await held.start()
+
+    held._consumer._subscription.begin_reassignment()
+    async with asyncio.timeout(10):
+        fetched = await held.fetch(max_records=10, wait_ms=100)
+
+    assert fetched == {}
+    await held.stop()
 
 
 async def test_an_acknowledged_event_is_applied_once_and_its_progress_is_published(
