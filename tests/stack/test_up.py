@@ -64,9 +64,10 @@ class Checkout:
 def checkout() -> Iterator[Checkout]:
     """Nothing runs in it yet; nothing is left of it afterwards."""
     home = new_home("up")
-    ports = {service.port_variable: str(reserve().port) for service in SERVICES}
-    ports |= {name: str(reserve().port) for name in ("SMTP_PORT", "MAIL_PAGE_PORT")}
-    ports |= {"KAFKA_PORT": str(three_free_ports()), "POSTGRES_PORT": str(reserve().port)}
+    names = [service.port_variable for service in SERVICES]
+    names += ["SMTP_PORT", "MAIL_PAGE_PORT", "POSTGRES_PORT", "KAFKA_PORT"]
+    first = free_ports(len(names) + 2)  # Kafka takes two more behind its own
+    ports = {name: str(port) for port, name in enumerate(names, first)}
     inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
     environment = {
         **inherited,
@@ -78,14 +79,21 @@ def checkout() -> Iterator[Checkout]:
     remove(home)
 
 
-def three_free_ports() -> int:
-    """The first of three neighbours that nobody listens on, below those the kernel gives away."""
-    candidates = range(21_000, 29_000, 10)
-    return next(first for first in candidates if not any(map(is_taken, range(first, first + 3))))
+def free_ports(count: int) -> int:
+    """The first of so many neighbours that nobody listens on.
+
+    Below those that the kernel gives away: any connection of a test beside this one could take one
+    of those before the stack does.
+    """
+    candidates = range(21_000, 29_000, 20)
+    return next(
+        first for first in candidates if not any(map(is_taken, range(first, first + count)))
+    )
 
 
 def test_up_twice_makes_everything_ready_and_down_leaves_no_process(checkout: Checkout) -> None:
     first = checkout.run("up")
+    assert first.returncode == 0, first.stdout + first.stderr
     written = checkout.variables()
     second = checkout.run("up")
     status = checkout.run("status")
